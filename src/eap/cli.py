@@ -1,0 +1,315 @@
+"""The command line: `python -m eap STAGE ...`. The workflow's rules call exactly these commands.
+
+Global options go before the stage: `eap --tracking sqlite:///mlflow.db --experiment eap train-ant ...`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eap.config import ConfigError, json_schema, load_config, load_stage
+from eap.stage import Log, StageError, StageResult, no_log
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+bench = typer.Typer(no_args_is_help=True, help="Measurements, one JSON line each.")
+app.add_typer(bench, name="bench")
+
+ConfigOption = Annotated[str, typer.Option("--config", help="The stage's sections: JSON, or a YAML file's path.")]
+Shard = Annotated[int, typer.Option(min=0, help="Which shard of the catalog.")]
+Seed = Annotated[int, typer.Option(help="Seed of this run.")]
+In = Annotated[Path, typer.Option(exists=True, dir_okay=False)]
+Out = Annotated[Path, typer.Option(dir_okay=False)]
+DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the prepared data.")]
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Where runs are logged; `uri` None: nowhere."""
+
+    uri: str | None = None
+    experiment: str = "eap"
+
+
+@app.callback()
+def _global_options(
+    context: typer.Context,
+    tracking: Annotated[str | None, typer.Option(help="MLflow tracking URI; without it nothing is tracked.")] = None,
+    experiment: Annotated[str, typer.Option(help="MLflow experiment.")] = "eap",
+) -> None:
+    context.obj = Tracking(tracking, experiment)
+
+
+def _run(
+    context: typer.Context,
+    stage: str,
+    config: str,
+    inputs: Sequence[Path],
+    work: Callable[[Any, Log], StageResult],
+    seed: int | None = None,
+) -> None:
+    """Validate the stage's sections, run the stage inside a tracking run, print its summary."""
+    sections = load_stage(stage, config)
+    tracking: Tracking = context.obj
+    if tracking.uri is None:
+        result = work(sections, no_log)
+    else:
+        from eap.tracking import stage_run
+
+        with stage_run(tracking.uri, tracking.experiment, stage, sections, inputs, seed) as run:
+            result = work(sections, run.log)
+            run.finish(result)
+    for name, value in result.metrics.items():
+        typer.echo(f"{stage}: {name} = {value:.6g}")
+
+
+@app.command()
+def download(context: typer.Context, config: ConfigOption, inventory: Out) -> None:
+    """List the files of the source with size and SHA-256 (a local folder; remote sources are fetched first)."""
+    from eap.data.download import list_source
+
+    _run(context, "download", config, [], lambda c, _: list_source(c, inventory))
+
+
+@app.command()
+def catalog(context: typer.Context, config: ConfigOption, inventory: In, catalog: Out) -> None:
+    """Describe each clip: speaker, emotion, sentence, licence, shard."""
+    from eap.data.catalog import build_catalog
+
+    _run(context, "catalog", config, [inventory], lambda c, _: build_catalog(c, inventory, catalog))
+
+
+@app.command()
+def frames(
+    context: typer.Context, config: ConfigOption, catalog: In, shard: Shard, frames: Out, audio: Out, media: Out
+) -> None:
+    """Decode one shard: face crops at the constant frame rate, 16 kHz mono audio, one status per clip."""
+    from eap.data.frames import extract_frames
+
+    _run(context, "frames", config, [catalog], lambda c, _: extract_frames(c, catalog, shard, frames, audio, media))
+
+
+@app.command()
+def landmarks(context: typer.Context, config: ConfigOption, frames: In, landmarks: Out, clips: Out) -> None:
+    """68 landmarks of each frame of one shard, and each clip's coverage."""
+    from eap.data.landmarks import cache_landmarks
+
+    _run(context, "landmarks", config, [frames], lambda c, _: cache_landmarks(c, frames, landmarks, clips))
+
+
+@app.command()
+def mel(context: typer.Context, config: ConfigOption, audio: In, mel: Out) -> None:
+    """Mel spectrogram of each clip of one shard: one column per frame."""
+    from eap.data.mel import cache_mel
+
+    _run(context, "mel", config, [audio], lambda c, _: cache_mel(c, audio, mel))
+
+
+@app.command()
+def index(context: typer.Context, config: ConfigOption, data: DataFolder, clips: Out) -> None:
+    """The catalog with each clip's final status and reason."""
+    from eap.data.index import index_clips
+    from eap.data.layout import PreparedData
+
+    prepared = PreparedData(data)
+    _run(context, "index", config, [prepared.catalog], lambda c, _: index_clips(c, prepared, clips))
+
+
+@app.command()
+def labels(context: typer.Context, config: ConfigOption, data: DataFolder, labels: Out, shapes: Out) -> None:
+    """Pseudo labels of valence and arousal per frame, and each speaker's mean neutral shape."""
+    from eap.data.layout import PreparedData
+    from eap.data.pseudo_labels import label_clips
+
+    prepared = PreparedData(data)
+    _run(context, "labels", config, [prepared.clips], lambda c, _: label_clips(c, prepared, labels, shapes))
+
+
+@app.command()
+def split(context: typer.Context, config: ConfigOption, clips: In, splits: Out) -> None:
+    """Training, validation and test clips; refuses a split that cannot train."""
+    from eap.data.splits import split_clips
+
+    _run(context, "split", config, [clips], lambda c, _: split_clips(c, clips, splits))
+
+
+@app.command()
+def train_student(context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out) -> None:
+    """Distil the cached landmarks into the differentiable network that L_lip (and L_per, if chosen) uses."""
+    from eap.data.layout import PreparedData
+    from eap.training.landmark_student import train_student
+
+    prepared = PreparedData(data)
+    _run(
+        context,
+        "train-student",
+        config,
+        [prepared.splits, prepared.clips],
+        lambda c, log: train_student(c, prepared, model, history, log),
+    )
+
+
+@app.command()
+def train_sync(context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out) -> None:
+    """Train the sync expert that LSE-D and LSE-C use."""
+    from eap.data.layout import PreparedData
+    from eap.training.sync_expert import train_sync
+
+    prepared = PreparedData(data)
+    _run(
+        context,
+        "train-sync",
+        config,
+        [prepared.splits, prepared.clips],
+        lambda c, log: train_sync(c, prepared, model, history, log),
+    )
+
+
+@app.command()
+def train_ant(
+    context: typer.Context,
+    config: ConfigOption,
+    seed: Seed,
+    data: DataFolder,
+    student: In,
+    model: Out,
+    history: Out,
+    checkpoints: Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")],
+) -> None:
+    """Train ANT, the audio-driven neutral face."""
+    from eap.data.layout import PreparedData
+    from eap.training.ant import train_ant
+
+    prepared = PreparedData(data)
+    _run(
+        context,
+        "train-ant",
+        config,
+        [prepared.splits, prepared.labels],
+        lambda c, log: train_ant(c, seed, prepared, student, model, history, checkpoints, log),
+        seed,
+    )
+
+
+@app.command()
+def train_era(
+    context: typer.Context,
+    config: ConfigOption,
+    seed: Seed,
+    data: DataFolder,
+    student: In,
+    ant: In,
+    model: Out,
+    history: Out,
+    checkpoints: Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")],
+) -> None:
+    """Train ERA on top of ANT: emotion heard in the voice."""
+    from eap.data.layout import PreparedData
+    from eap.training.era import train_era
+
+    prepared = PreparedData(data)
+    _run(
+        context,
+        "train-era",
+        config,
+        [prepared.splits, prepared.labels],
+        lambda c, log: train_era(c, seed, prepared, student, ant, model, history, checkpoints, log),
+        seed,
+    )
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    config: ConfigOption,
+    seed: Seed,
+    data: DataFolder,
+    era: In,
+    sync: In,
+    scores: Out,
+    curves: Out,
+    videos: Out,
+) -> None:
+    """Score the test clips with their controls; write videos beside the `--videos` table."""
+    from eap.data.layout import PreparedData
+    from eap.evaluation.stage import evaluate
+
+    prepared = PreparedData(data)
+    _run(
+        context,
+        "evaluate",
+        config,
+        [prepared.splits, prepared.labels],
+        lambda c, _: evaluate(c, seed, prepared, era, sync, scores, curves, videos),
+        seed,
+    )
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    config: ConfigOption,
+    results: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of all results.")],
+    summary: Out,
+    page: Out,
+) -> None:
+    """Aggregate the seeds and write the page."""
+    from eap.reporting.page import build_report
+
+    _run(context, "report", config, [], lambda c, _: build_report(c, results, summary, page))
+
+
+@app.command()
+def init_tracking(context: typer.Context) -> None:
+    """Create the tracking database and experiment once, before parallel jobs use them."""
+    from eap.tracking import initialise
+
+    tracking: Tracking = context.obj
+    if tracking.uri is None:
+        raise ConfigError("init-tracking needs --tracking URI before the command")
+    initialise(tracking.uri, tracking.experiment)
+
+
+@app.command()
+def config_schema() -> None:
+    """Print the JSON schema of the configuration."""
+    import json
+
+    typer.echo(json.dumps(json_schema(), indent=2, sort_keys=True))
+
+
+@bench.command("step")
+def bench_step(
+    preset: Annotated[str, typer.Option(help="Preset whose models and losses are run.")] = "paper",
+    presets: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("workflow/presets"),
+    override: Annotated[list[str], typer.Option(help="key=value on top of the preset, e.g. model.d_model=256.")] = [],  # noqa: B006
+) -> None:
+    """One full ANT step and one full ERA step on random data: seconds, parameters, GFLOPs per part."""
+    import json
+
+    import yaml
+
+    from eap.training.bench import time_steps
+
+    values: dict[str, Any] = {"preset": preset}
+    for item in override:
+        key, _, value = item.partition("=")
+        section, _, name = key.partition(".")
+        values.setdefault(section, {})[name] = yaml.safe_load(value)
+    typer.echo(json.dumps(time_steps(load_config(values, presets))))
+
+
+def main() -> None:
+    """Run the command line; faults meant for people end in one message and exit code 1, not in a traceback."""
+    from eap.schemas import TableError
+
+    try:
+        app()
+    except (ConfigError, StageError, TableError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,442 @@
+"""The configuration: types, ranges and cross-checks live here, values live in YAML.
+
+A run's configuration is `workflow/presets/paper.yaml` (complete), overlaid by the chosen preset, overlaid by the
+user's own keys. Scientific values have no default here: a value stands once, in YAML. Unknown keys, wrong types and
+contradictory values raise `ConfigError`, which names the key, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised", "contempt", "calm")
+"""The vocabulary that every dataset's own emotion names are mapped to."""
+
+Emotion = Literal["neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised", "contempt", "calm"]
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong; the message is meant for the person who wrote it."""
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, typed strictly, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Where the clips are and how preparation is divided."""
+
+    root: str = Field(min_length=1, description="folder of the clips; relative paths start at the working directory")
+    manifest: str | None = Field(description="CSV in `root` that describes the clips; null: labels come from folders")
+    shards: PositiveInt = Field(description="preparation jobs per stage (one Parquet file each)")
+    workers: PositiveInt = Field(description="processes per preparation job")
+
+
+class VideoConfig(Section):
+    """Frames. KNOWN (suppl. B.2): 25 fps, 256 x 256. The rest is CHOSEN."""
+
+    fps: PositiveInt
+    size: Annotated[int, Field(ge=32, le=1024)] = Field(description="side of the cached face crop, px")
+    crop_scale: Annotated[float, Field(ge=1, le=4)] = Field(description="side of the crop / height of the landmarks")
+    detect_every: PositiveInt = Field(description="face detection on every n-th frame of the source video")
+    min_frames: PositiveInt = Field(description="shorter clips are set aside")
+    max_frames: PositiveInt = Field(description="longer clips are set aside")
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)]
+
+
+class AudioConfig(Section):
+    """Mel spectrogram. KNOWN (suppl. B.2): 16 kHz, window = hop = 640 samples. The rest is CHOSEN (method 1)."""
+
+    sample_rate: PositiveInt
+    n_fft: PositiveInt
+    win_length: PositiveInt
+    hop_length: PositiveInt
+    n_mels: PositiveInt
+    fmin_hz: NonNegativeFloat
+    fmax_hz: PositiveFloat
+    preemphasis: Fraction
+    ref_db: float
+    floor_db: Annotated[float, Field(lt=0)]
+    max_abs: PositiveFloat
+    content_context: Annotated[int, Field(ge=0)] = Field(description="mel columns on each side of a frame, lips")
+    emotion_context: Annotated[int, Field(ge=0)] = Field(description="mel columns on each side of a frame, emotion")
+
+    @model_validator(mode="after")
+    def _check(self) -> AudioConfig:
+        if self.win_length > self.n_fft:
+            raise ValueError(f"win_length ({self.win_length}) must not exceed n_fft ({self.n_fft})")
+        if not self.fmin_hz < self.fmax_hz <= self.sample_rate / 2:
+            raise ValueError(
+                f"need fmin_hz < fmax_hz <= sample_rate / 2, got {self.fmin_hz}, {self.fmax_hz}, {self.sample_rate / 2}"
+            )
+        return self
+
+
+class LandmarkConfig(Section):
+    """The landmark estimator of the cache (not the differentiable one of L_lip)."""
+
+    detector: Literal["dlib", "fan"]
+    max_gap: Annotated[int, Field(ge=0)] = Field(description="longest run of missed frames that is interpolated")
+    min_coverage: Probability = Field(description="share of detected frames below which a clip is set aside")
+
+
+class LabelConfig(Section):
+    """Pseudo labels of valence and arousal (method 5)."""
+
+    source: Literal["landmarks"]
+    percentile: Annotated[float, Field(gt=0, le=100)] = Field(description="deviation that counts as intensity 1")
+
+
+class SplitConfig(Section):
+    """Which clips train, validate and test."""
+
+    by: Literal["speaker", "clip"]
+    validation: Fraction
+    test: Annotated[float, Field(gt=0, lt=1)]
+    seed: int
+
+    @model_validator(mode="after")
+    def _check(self) -> SplitConfig:
+        if self.validation + self.test >= 1:
+            raise ValueError(f"validation ({self.validation}) + test ({self.test}) must stay below 1")
+        return self
+
+
+class ModelConfig(Section):
+    """Widths and depths of ANT and ERA (CHOSEN; the supplement names only the kinds of layer)."""
+
+    image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
+    base_channels: PositiveInt = Field(description="channels after the stem")
+    max_channels: PositiveInt
+    residual_blocks: Annotated[int, Field(ge=0)] = Field(description="AdaIN residual blocks of the bottleneck")
+    d_model: PositiveInt
+    d_feedforward: PositiveInt
+    layers: PositiveInt
+    heads: PositiveInt
+    dropout: Fraction
+    d_emotion: PositiveInt = Field(description="width of e, and of F's features (method 3: equal width)")
+    emotion_channels: PositiveInt = Field(description="base channels of F")
+    discriminator_channels: PositiveInt
+    pose_warp: bool = Field(description="warp the source's features by the driving pose")
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        if self.d_model % self.heads:
+            raise ValueError(f"d_model ({self.d_model}) must be a multiple of heads ({self.heads})")
+        return self
+
+
+class OptimizerConfig(Section):
+    """Adam (KNOWN); betas CHOSEN."""
+
+    name: Literal["Adam"]
+    betas: tuple[Probability, Probability]
+
+
+class StudentConfig(Section):
+    """The lip-landmark student: a differentiable landmark network distilled from the cached landmarks."""
+
+    seed: int
+    channels: PositiveInt
+    steps: PositiveInt
+    batch_size: PositiveInt
+    lr: PositiveFloat
+
+
+class SyncConfig(Section):
+    """The sync expert that the pipeline trains on the training split."""
+
+    seed: int
+    channels: PositiveInt
+    d_embedding: PositiveInt
+    steps: PositiveInt
+    clips_per_batch: PositiveInt
+    windows_per_clip: Annotated[int, Field(ge=2)]
+    lr: PositiveFloat
+
+
+class PerceptualConfig(Section):
+    """The network under L_per."""
+
+    network: Literal["vgg19", "student"]
+    weights: Literal["imagenet", "random", "trained"]
+    path: str | None = Field(description="local file of the ImageNet weights; null: torchvision's pinned URL")
+    scales: PositiveInt = Field(description="1, 1/2, 1/4, ...: how many")
+
+    @model_validator(mode="after")
+    def _check(self) -> PerceptualConfig:
+        allowed = {"vgg19": ("imagenet", "random"), "student": ("trained",)}[self.network]
+        if self.weights not in allowed:
+            raise ValueError(f"network {self.network!r} takes weights {' or '.join(allowed)}, not {self.weights!r}")
+        if self.path is not None and self.weights != "imagenet":
+            raise ValueError(f"path is read for weights 'imagenet' only, but weights is {self.weights!r}")
+        return self
+
+
+class LossConfig(Section):
+    """Weights of the terms. KNOWN (suppl. B.2): per = inten = 10, the others 5. `norm`, `decode`, `margin`: CHOSEN."""
+
+    lip: NonNegativeFloat
+    per: NonNegativeFloat
+    adv: NonNegativeFloat
+    metric: NonNegativeFloat
+    inten: NonNegativeFloat
+    cls: NonNegativeFloat
+    e_adv: NonNegativeFloat
+    norm: NonNegativeFloat = Field(description="|| e || regressed to the intensity")
+    decode: NonNegativeFloat = Field(description="psi, from (valence, arousal) back to e")
+    margin: PositiveFloat = Field(description="margin of L_metric")
+
+
+class AntConfig(Section):
+    """The ANT phase. KNOWN: lr 2e-4, batch 4, 500 epochs. CHOSEN: the rest."""
+
+    lr: PositiveFloat
+    lr_discriminator: PositiveFloat
+    batch_size: PositiveInt
+    frames: PositiveInt = Field(description="T, consecutive frames per sample")
+    epochs: PositiveInt
+    neutralization: bool = Field(description="cross-emotion pairing: a neutral target, a source of any emotion")
+    p_emotional_source: Probability
+    checkpoint_every: PositiveInt = Field(description="steps between resumable checkpoints")
+
+
+class EraConfig(Section):
+    """The ERA phase. KNOWN: lr 5e-5 (ANT), 2e-5 (F), 5e-4 (theta, phi). CHOSEN: the rest."""
+
+    lr_ant: PositiveFloat
+    lr_backbone: PositiveFloat
+    lr_heads: PositiveFloat
+    lr_emotion: PositiveFloat = Field(description="E_E, W_e, D, D_E and psi")
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="at least two classes in a batch")
+    frames: PositiveInt
+    epochs: PositiveInt
+    p_emotional_source: Probability
+    p_zero_emotion: Probability = Field(description="share of the neutral samples that run with e = 0")
+    checkpoint_every: PositiveInt
+
+
+class EvaluationConfig(Section):
+    """What is scored, and how."""
+
+    max_clips: PositiveInt = Field(description="test clips per seed, spread over speakers and emotions")
+    sync_offsets: PositiveInt = Field(description="offsets searched by LSE on each side, frames")
+    crf: Annotated[int, Field(ge=0, le=51)] = Field(description="x264 quality of the written videos")
+
+
+class ReportConfig(Section):
+    """What the page shows."""
+
+    title: str
+    max_videos: PositiveInt = Field(description="clips shown side by side per seed")
+
+
+class TrackingConfig(Section):
+    """MLflow."""
+
+    experiment: str = Field(min_length=1)
+    uri: str | None = Field(description="tracking store; null: sqlite under results/mlflow")
+
+
+class ComputeConfig(Section):
+    """Where training runs. `threads` changes rounding, so it is a value of the config, not of the machine."""
+
+    device: Literal["cpu", "cuda"]
+    threads: PositiveInt
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    preset: str
+    seeds: tuple[int, ...] = Field(min_length=1)
+    emotions: tuple[Emotion, ...] = Field(min_length=2)
+    data: DataConfig
+    video: VideoConfig
+    audio: AudioConfig
+    landmarks: LandmarkConfig
+    labels: LabelConfig
+    split: SplitConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    student: StudentConfig
+    sync: SyncConfig
+    perceptual: PerceptualConfig
+    loss: LossConfig
+    ant: AntConfig
+    era: EraConfig
+    evaluation: EvaluationConfig
+    report: ReportConfig
+    tracking: TrackingConfig
+    compute: ComputeConfig
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds: each seed once, got {list(self.seeds)}")
+        if len(set(self.emotions)) != len(self.emotions) or "neutral" not in self.emotions:
+            raise ValueError(f"emotions: each once and 'neutral' among them, got {list(self.emotions)}")
+        if self.audio.hop_length * self.video.fps != self.audio.sample_rate:
+            raise ValueError(
+                f"audio.hop_length ({self.audio.hop_length}) x video.fps ({self.video.fps}) must equal "
+                f"audio.sample_rate ({self.audio.sample_rate}): one mel column per video frame"
+            )
+        longest = max(self.ant.frames, self.era.frames, 6)
+        if self.video.min_frames < longest:
+            raise ValueError(
+                f"video.min_frames ({self.video.min_frames}) must be at least {longest}: the longest of ant.frames, "
+                "era.frames and the 6 frames that the sync score needs"
+            )
+        return self
+
+    def emotion_index(self, emotion: str) -> int:
+        """Position of an emotion among the K classes."""
+        return self.emotions.index(emotion)
+
+
+STAGES: dict[str, tuple[str, ...]] = {
+    "download": ("data",),
+    "catalog": ("data", "emotions"),
+    "frames": ("data", "video", "audio"),
+    "landmarks": ("data", "video", "landmarks"),
+    "mel": ("data", "audio"),
+    "index": ("data",),
+    "labels": ("video", "labels"),
+    "split": ("split", "ant"),
+    "train-student": ("video", "model", "student", "optimizer", "compute"),
+    "train-sync": ("video", "audio", "model", "sync", "optimizer", "compute"),
+    "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "compute"),
+    "train-era": ("emotions", "video", "audio", "model", "perceptual", "loss", "era", "optimizer", "compute"),
+    "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),
+    "report": ("preset", "seeds", "report", "split", "perceptual", "labels", "video"),
+}
+"""Which sections each stage reads: exactly these reach it, so exactly their changes rerun it."""
+
+
+def deep_merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the keys of `overlay` laid over it; mappings merge, everything else is replaced."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = deep_merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping.
+
+    Raises
+    ------
+    ConfigError
+        If the file is absent, not YAML, or not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML ({error})") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must hold `key: value` lines, found a {type(values).__name__}")
+    return values
+
+
+def load_config(overrides: Mapping[str, Any], presets: Path) -> Config:
+    """The configuration of a run.
+
+    Parameters
+    ----------
+    overrides
+        The user's keys, among them `preset`.
+    presets
+        Folder of `paper.yaml` and its overlays.
+
+    Raises
+    ------
+    ConfigError
+        With one line per fault.
+    """
+    known = sorted(path.stem for path in presets.glob("*.yaml"))
+    preset = overrides.get("preset", "paper")
+    if preset not in known:
+        raise ConfigError(f"preset: {preset!r} is not a preset; allowed: {', '.join(known)}")
+    values = read_yaml(presets / "paper.yaml")
+    if preset != "paper":
+        values = deep_merge(values, read_yaml(presets / f"{preset}.yaml"))
+    return _validate(Config, deep_merge(values, {**overrides, "preset": preset}))
+
+
+def stage_sections(config: Config, stage: str) -> str:
+    """The sections that `stage` reads, as one line of canonical JSON (its `--config` argument)."""
+    return json.dumps(config.model_dump(mode="json", include=set(STAGES[stage])), sort_keys=True)
+
+
+def load_stage(stage: str, text: str) -> Any:
+    """The validated sections of one stage, as an object with one attribute per section.
+
+    Parameters
+    ----------
+    text
+        The JSON line of `stage_sections`, or the path of a YAML or JSON file. A file may hold a whole configuration:
+        the sections that the stage does not read are ignored, since they belong to other stages.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"--config: not valid JSON ({error})") from error
+    else:
+        values = {
+            key: value
+            for key, value in read_yaml(Path(text)).items()
+            if key not in Config.model_fields or key in STAGES[stage]
+        }
+    fields = {name: (Config.model_fields[name].rebuild_annotation(), ...) for name in STAGES[stage]}
+    model = create_model(f"{stage.title()}Sections", __base__=Section, **fields)
+    return _validate(model, values)
+
+
+def _validate(model: type[BaseModel], values: Mapping[str, Any]) -> Any:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(model, fault) for fault in error.errors()]
+        raise ConfigError("the configuration is wrong:\n" + "\n".join(f"  {line}" for line in lines)) from None
+
+
+def _explain(model: type[BaseModel], fault: Any) -> str:
+    """One fault as `key: what was found; what is allowed`."""
+    key = ".".join(str(part) for part in fault["loc"]) or "configuration"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        owner = model
+        for part in fault["loc"][:-1]:
+            owner = owner.model_fields[str(part)].annotation  # type: ignore[assignment]
+        return f"{key}: unknown key (value {fault['input']!r}); allowed here: {', '.join(sorted(owner.model_fields))}"
+    if fault["type"] == "missing":
+        return f"{key}: missing; it has no default"
+    if fault["type"] == "value_error":
+        return f"{key}: {message}"
+    return f"{key}: {fault['input']!r} is not allowed; {message}"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a complete configuration (kept in sync with `workflow/schemas/config.schema.json`)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}

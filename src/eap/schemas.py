@@ -1,0 +1,216 @@
+"""Every table of the pipeline: its columns, its format version, and the functions that write and read it.
+
+Tables are Parquet. Each file carries its schema's name, the format version and the digest of what it was made from, so
+that a file of another version or another kind is refused instead of misread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eap.digest import value_digest
+from eap.files import atomic_path
+
+FORMAT_VERSION = 1
+N_POINTS = 68
+
+_POINTS = pa.list_(pa.float32(), 2 * N_POINTS)
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in columns.items()])
+
+
+_STATUS = {"status": pa.string(), "stage": pa.string(), "reason": pa.string()}  # used | set_aside
+_CATALOG = {
+    "clip_id": pa.string(),  # path relative to the data root, POSIX slashes, suffix kept: unique
+    "path": pa.string(),  # the same, as found on disk
+    "dataset": pa.string(),
+    "speaker_id": pa.string(),
+    "emotion": pa.string(),  # eap.config.EMOTIONS
+    "labelled": pa.bool_(),  # false: no emotion label was given, `emotion` is then "neutral"
+    "intensity_level": pa.string(),  # null where the dataset has none
+    "sentence": pa.string(),
+    "licence": pa.string(),
+    "sha256": pa.string(),
+    "size_bytes": pa.int64(),
+    "shard": pa.int32(),
+}
+_MEDIA = {
+    "n_frames": pa.int32(),  # at the constant frame rate
+    "source_fps": pa.float64(),
+    "source_width_px": pa.int32(),
+    "source_height_px": pa.int32(),
+    "video_duration_s": pa.float64(),
+    "audio_duration_s": pa.float64(),
+    "crop_x_px": pa.float32(),  # left edge of the square crop in the source frame
+    "crop_y_px": pa.float32(),
+    "crop_size_px": pa.float32(),
+}
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "inventory": _schema(path=pa.string(), size_bytes=pa.int64(), sha256=pa.string()),
+    # status "listed" or "set_aside" (file missing, checksum wrong, emotion outside the config, ...)
+    "catalog": _schema(**_CATALOG, **_STATUS),
+    # one row per clip of the shard that the catalog listed
+    "media": _schema(clip_id=pa.string(), **_STATUS, **_MEDIA),
+    # one row per frame; one row group per clip
+    "frames": _schema(clip_id=pa.string(), frame=pa.int32(), jpeg=pa.binary()),
+    "audio": _schema(clip_id=pa.string(), n_samples=pa.int64(), pcm16=pa.binary()),
+    # px at video.size; status detected | interpolated
+    "landmarks": _schema(clip_id=pa.string(), frame=pa.int32(), landmarks=_POINTS, status=pa.string()),
+    "landmark_clips": _schema(clip_id=pa.string(), **_STATUS, coverage=pa.float32()),
+    "mel": _schema(clip_id=pa.string(), frame=pa.int32(), mel=pa.list_(pa.float32())),
+    # the whole catalog with its final status: used | set_aside
+    "clips": _schema(**_CATALOG, **_STATUS, **_MEDIA, coverage=pa.float32()),
+    # mean neutral shape per speaker in the canonical frame of eap.data.pose; speaker "*" is the mean over speakers
+    "shapes": _schema(speaker_id=pa.string(), shape=_POINTS, n_frames=pa.int64(), made_from=pa.string()),
+    "labels": _schema(
+        clip_id=pa.string(),
+        frame=pa.int32(),
+        valence=pa.float32(),
+        arousal=pa.float32(),
+        source=pa.string(),
+        source_version=pa.string(),
+    ),
+    "splits": _schema(clip_id=pa.string(), speaker_id=pa.string(), emotion=pa.string(), split=pa.string()),
+    # one row per logged term and step; part "train" | "validation"
+    "history": _schema(step=pa.int64(), epoch=pa.int64(), part=pa.string(), term=pa.string(), value=pa.float64()),
+    # scope "clip" (one clip) or "pooled" (all test frames; clip_id null). A value that is not defined is null with a
+    # reason. `variant`: eap.evaluation.stage.VARIANTS
+    "scores": _schema(
+        seed=pa.int32(),
+        variant=pa.string(),
+        metric=pa.string(),
+        scope=pa.string(),
+        clip_id=pa.string(),
+        speaker_id=pa.string(),
+        emotion=pa.string(),
+        value=pa.float64(),
+        n=pa.int64(),
+        reason=pa.string(),
+    ),
+    # judge "era" (theta(F(v))), "landmarks" (deviation of dlib's points), "audio" (theta(E_E(mel)))
+    "curves": _schema(
+        seed=pa.int32(),
+        clip_id=pa.string(),
+        variant=pa.string(),
+        judge=pa.string(),
+        frame=pa.int32(),
+        valence=pa.float32(),
+        arousal=pa.float32(),
+        intensity=pa.float32(),
+        true_valence=pa.float32(),
+        true_arousal=pa.float32(),
+        true_intensity=pa.float32(),
+    ),
+    # path relative to the table's folder; variant source | real | neutral | emotional
+    "videos": _schema(
+        seed=pa.int32(),
+        clip_id=pa.string(),
+        speaker_id=pa.string(),
+        emotion=pa.string(),
+        source_clip_id=pa.string(),
+        source_emotion=pa.string(),
+        variant=pa.string(),
+        path=pa.string(),
+    ),
+    # mean and standard deviation over seeds (ddof 1; null for one seed)
+    "summary": _schema(
+        variant=pa.string(),
+        metric=pa.string(),
+        mean=pa.float64(),
+        std=pa.float64(),
+        n_seeds=pa.int32(),
+        n_undefined=pa.int32(),
+    ),
+}
+
+
+class TableError(ValueError):
+    """A file is not the table that was expected."""
+
+
+def to_table(name: str, rows: pd.DataFrame | Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows as an Arrow table of the named schema; absent columns become null, surplus columns are an error."""
+    schema = SCHEMAS[name]
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), columns=None)
+    surplus = set(frame.columns) - set(schema.names)
+    if surplus:
+        raise TableError(f"table {name!r} has no column {', '.join(sorted(surplus))}")
+    arrays = []
+    for field in schema:
+        values = frame[field.name] if field.name in frame else [None] * len(frame)
+        arrays.append(pa.array(list(values), type=field.type, from_pandas=True))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def write_table(
+    path: str | Path,
+    name: str,
+    tables: pd.DataFrame | Sequence[dict[str, Any]] | Iterable[pa.Table],
+    sources: Sequence[str | Path] = (),
+    config: Any = None,
+) -> None:
+    """Write a table atomically.
+
+    Parameters
+    ----------
+    tables
+        A data frame, a list of row dictionaries, or an iterable of Arrow tables (each becomes one row group, so that
+        memory does not grow with the file).
+    sources
+        The Parquet files it was made from; their digests and `config` make this file's source digest.
+    config
+        JSON-serialisable settings it was made with.
+    """
+    if isinstance(tables, pd.DataFrame) or (isinstance(tables, list) and not _holds_tables(tables)):
+        tables = [to_table(name, tables)]
+    digest = value_digest([name, FORMAT_VERSION, [source_digest(source) for source in sources], config])
+    schema = SCHEMAS[name].with_metadata({"eap.table": name, "eap.format": str(FORMAT_VERSION), "eap.source": digest})
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table.cast(schema), row_group_size=max(len(table), 1))
+
+
+def read_table(
+    path: str | Path | Sequence[str | Path], name: str, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Read one table, or several of the same kind as one.
+
+    Raises
+    ------
+    TableError
+        If a file is of another kind or format version.
+    """
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    for part in paths:
+        check_table(part, name)
+    parts = [pq.read_table(part, columns=list(columns) if columns else None) for part in paths]
+    return pa.concat_tables([part.replace_schema_metadata(None) for part in parts]).to_pandas()
+
+
+def check_table(path: str | Path, name: str) -> None:
+    """Raise `TableError` unless `path` holds a `name` table of this format version."""
+    metadata = pq.read_schema(path).metadata or {}
+    found = metadata.get(b"eap.table", b"?").decode(), metadata.get(b"eap.format", b"?").decode()
+    if found != (name, str(FORMAT_VERSION)):
+        raise TableError(
+            f"{path}: expected table {name!r} of format {FORMAT_VERSION}, found {found[0]!r} of format {found[1]}; "
+            "remove it and run the workflow again"
+        )
+
+
+def source_digest(path: str | Path) -> str:
+    """The digest, kept in the file's metadata, of what a table was made from."""
+    return ((pq.read_schema(path).metadata or {}).get(b"eap.source") or b"?").decode()
+
+
+def _holds_tables(tables: Sequence[Any]) -> bool:
+    return bool(tables) and isinstance(tables[0], pa.Table)

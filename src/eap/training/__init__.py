@@ -1,0 +1,1 @@
+"""Training stages: lip-landmark student, sync expert, ANT, ERA."""
