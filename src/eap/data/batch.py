@@ -1,0 +1,47 @@
+"""Batches: frozen dataclasses, one shape per field.
+
+Shape legend (here and in models and losses): B samples, T video frames, M mel bins, W mel columns of a window, P = 68
+landmark points, K emotion classes, D feature width, C/H/W image. Images are in [-1, 1], RGB. Landmarks are in px at a
+256 scale. Mel values are in [-max_abs, max_abs].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training samples of ANT and ERA."""
+
+    source_BCHW: Tensor
+    """One frame of the person, of any emotion: ``[B, 3, H, W]``."""
+    source_pose_BP2: Tensor
+    """Pose-only landmarks of the source frame: ``[B, 68, 2]``."""
+    target_BTCHW: Tensor
+    """Consecutive real frames: ``[B, T, 3, H, W]``."""
+    pose_BTP2: Tensor
+    """Pose-only landmarks of the target frames: ``[B, T, 68, 2]``."""
+    content_mel_BTMW: Tensor
+    """Mel window of each frame for lips: ``[B, T, M, 2 content_context + 1]``."""
+    emotion_mel_BTMW: Tensor
+    """Mel window of each frame for emotion: ``[B, T, M, 2 emotion_context + 1]``."""
+    emotion_B: Tensor
+    """Class index of the target clip, int64 ``[B]``."""
+    neutral_B: Tensor
+    """Whether that class is neutral, bool ``[B]``."""
+    va_BT2: Tensor
+    """Pseudo labels of valence and arousal in [-1, 1]: ``[B, T, 2]``."""
+    mask_BT: Tensor
+    """True where a frame is real, False where it is padding: bool ``[B, T]``."""
+    clip_ids: tuple[str, ...]
+    """Target clips, for error messages."""
+
+    def to(self, device: str | torch.device) -> Batch:
+        """The same batch on another device."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Batch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})

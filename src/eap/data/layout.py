@@ -1,0 +1,51 @@
+"""Where prepared data lies: the one home of its file names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The folder that preparation fills and training reads (`results/data`)."""
+
+    root: Path
+
+    @property
+    def inventory(self) -> Path:
+        """Files found at the source, with size and SHA-256."""
+        return self.root / "inventory.parquet"
+
+    @property
+    def catalog(self) -> Path:
+        """One row per clip, as described by manifest or folders."""
+        return self.root / "catalog.parquet"
+
+    @property
+    def clips(self) -> Path:
+        """The catalog with each clip's final status."""
+        return self.root / "clips.parquet"
+
+    @property
+    def labels(self) -> Path:
+        """Valence and arousal per frame."""
+        return self.root / "labels.parquet"
+
+    @property
+    def shapes(self) -> Path:
+        """Mean neutral shape per speaker."""
+        return self.root / "shapes.parquet"
+
+    @property
+    def splits(self) -> Path:
+        """Split of each used clip."""
+        return self.root / "splits.parquet"
+
+    def shard(self, table: str, shard: int) -> Path:
+        """One shard of `frames`, `audio`, `media`, `landmarks`, `landmark_clips` or `mel`."""
+        return self.root / table / f"shard={shard:04d}.parquet"
+
+    def shards(self, table: str) -> list[Path]:
+        """All shards of a table, in order."""
+        return sorted((self.root / table).glob("shard=*.parquet"))

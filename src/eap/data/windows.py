@@ -1,0 +1,143 @@
+"""Training samples: which clip, which source, which window. Each batch is a pure function of (seed, step).
+
+That makes training resumable without saving a sampler: step 1000 draws the same batch after a crash as before it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from eap.data.batch import Batch
+from eap.data.clip_store import Clip, ClipStore
+from eap.stage import StageError
+
+
+def mel_windows(mel_TM: np.ndarray, start: int, length: int, context: int, silence: float) -> np.ndarray:
+    """Mel window of each frame, ``[length, M, 2 context + 1]``; beyond the clip there is silence."""
+    padded = np.pad(mel_TM, ((context, context), (0, 0)), constant_values=silence)
+    rows = start + np.arange(length)[:, None] + np.arange(2 * context + 1)
+    return padded[rows].transpose(0, 2, 1)
+
+
+def to_image(frames_HWC: np.ndarray) -> torch.Tensor:
+    """uint8 ``[..., H, W, 3]`` to float ``[..., 3, H, W]`` in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(frames_HWC, -1, -3))).float() / 127.5 - 1
+
+
+class WindowSampler:
+    """Draws batches from one split.
+
+    Parameters
+    ----------
+    store, split
+        Where clips come from.
+    emotions
+        The K classes, in order.
+    frames
+        T of a window.
+    audio
+        The config's audio section (contexts and the value of silence).
+    p_emotional_source
+        Probability that a source frame comes from a non-neutral clip of the same person (method 2, neutralization).
+    neutralization
+        False: the source is another frame of the target clip itself.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        split: str,
+        emotions: Sequence[str],
+        frames: int,
+        audio: object,
+        p_emotional_source: float,
+        neutralization: bool = True,
+    ) -> None:
+        self.store, self.emotions, self.frames, self.audio = store, list(emotions), frames, audio
+        self.p_emotional_source, self.neutralization = p_emotional_source, neutralization
+        self.ids = store.ids(split)
+        self.by_emotion: dict[str, list[str]] = defaultdict(list)
+        self._by_person: dict[str, dict[bool, list[str]]] = defaultdict(lambda: {True: [], False: []})
+        for clip_id in self.ids:
+            row = store.rows(clip_id)
+            self.by_emotion[row["emotion"]].append(clip_id)
+            self._by_person[row["speaker_id"]][row["emotion"] == "neutral"].append(clip_id)
+
+    def neutral_batch(self, seed: int, step: int, size: int) -> Batch:
+        """ANT's batch: neutral targets (any target without neutralization), each clip once per pass in random order."""
+        pool = self.by_emotion["neutral"] if self.neutralization else self.ids
+        if not pool:
+            raise StageError("no neutral training clip: add some, or set ant.neutralization: false")
+        order = [self._nth(pool, seed, step * size + i) for i in range(size)]
+        return self._batch(order, np.random.default_rng([seed, step, 1]))
+
+    def any_batch(self, seed: int, step: int, size: int) -> Batch:
+        """Targets of every emotion, each clip once per pass: for held-out losses."""
+        order = [self._nth(self.ids, seed, step * size + i) for i in range(size)]
+        return self._batch(order, np.random.default_rng([seed, step, 3]))
+
+    def emotional_batch(self, seed: int, step: int, size: int) -> Batch:
+        """ERA's batch: each sample neutral with probability 1/K, else emotional; at least two classes among them."""
+        rng = np.random.default_rng([seed, step, 2])
+        classes = [e for e in self.emotions if self.by_emotion.get(e)]
+        emotional = [e for e in classes if e != "neutral"]
+        if len(classes) < 2 or not emotional:
+            raise StageError(
+                f"ERA needs training clips of at least two emotions, found {', '.join(classes) or 'none'}; "
+                "add emotional clips, or change the split (split.by, split.seed)"
+            )
+        neutral = "neutral" if "neutral" in classes else None
+        chosen = [
+            neutral if neutral and rng.random() < 1 / len(self.emotions) else str(rng.choice(emotional))
+            for _ in range(size)
+        ]
+        if len(set(chosen)) == 1:
+            chosen[-1] = str(rng.choice([e for e in classes if e != chosen[0]]))
+        return self._batch([str(rng.choice(self.by_emotion[e])) for e in chosen], rng)
+
+    def _nth(self, pool: list[str], seed: int, n: int) -> str:
+        """The n-th sample of an endless sequence of shuffled passes over `pool`."""
+        epoch, position = divmod(n, len(pool))
+        return pool[np.random.default_rng([seed, epoch, 0]).permutation(len(pool))[position]]
+
+    def _batch(self, clip_ids: list[str], rng: np.random.Generator) -> Batch:
+        samples = [self._sample(self.store[clip_id], rng) for clip_id in clip_ids]
+        stacked = {key: torch.stack([s[key] for s in samples]) for key in samples[0]}
+        emotion = [self.emotions.index(self.store.rows(c)["emotion"]) for c in clip_ids]
+        neutral = [self.store.rows(c)["emotion"] == "neutral" for c in clip_ids]
+        return Batch(
+            **stacked, emotion_B=torch.tensor(emotion), neutral_B=torch.tensor(neutral), clip_ids=tuple(clip_ids)
+        )
+
+    def _sample(self, clip: Clip, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        start = int(rng.integers(len(clip) - self.frames + 1))
+        window = slice(start, start + self.frames)
+        source = self._source_clip(clip, rng)
+        at = int(rng.integers(len(source)))
+        return {
+            "source_BCHW": to_image(source.frames_THWC[at]),
+            "source_pose_BP2": torch.from_numpy(source.pose_TP2[at]),
+            "target_BTCHW": to_image(clip.frames_THWC[window]),
+            "pose_BTP2": torch.from_numpy(clip.pose_TP2[window]),
+            "content_mel_BTMW": self._mel(clip, start, self.audio.content_context),
+            "emotion_mel_BTMW": self._mel(clip, start, self.audio.emotion_context),
+            "va_BT2": torch.from_numpy(clip.va_T2[window]),
+            "mask_BT": torch.ones(self.frames, dtype=torch.bool),
+        }
+
+    def _mel(self, clip: Clip, start: int, context: int) -> torch.Tensor:
+        return torch.from_numpy(mel_windows(clip.mel_TM, start, self.frames, context, -self.audio.max_abs))
+
+    def _source_clip(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """A clip of the same person: emotional with the configured probability where there is one."""
+        if not self.neutralization:
+            return clip
+        person = self._by_person[clip.speaker_id]
+        emotional = rng.random() < self.p_emotional_source
+        pool = person[not emotional] or person[emotional] or [clip.clip_id]
+        others = [c for c in pool if c != clip.clip_id] or pool
+        return self.store[str(rng.choice(others))]

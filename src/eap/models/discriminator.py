@@ -1,0 +1,27 @@
+"""The critics D (real or fake) and D_E (real or fake, per emotion class)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+class Discriminator(nn.Module):
+    """Patch critic with one branch (D) or one per class (D_E): ``[N, 3, H, W] -> logits [N, branches, h, w]``.
+
+    KNOWN: D_E judges real/fake for each class (suppl. A.2). CHOSEN: patches, spectral normalisation, four halvings.
+    """
+
+    def __init__(self, channels: int, branches: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        c_in, c_out = 3, channels
+        for _ in range(4):
+            layers += [spectral_norm(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+            c_in, c_out = c_out, min(2 * c_out, 8 * channels)
+        layers.append(spectral_norm(nn.Conv2d(c_in, branches, 3, padding=1)))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, frames_NCHW: Tensor) -> Tensor:
+        """Logits; a loss averages over the patches."""
+        return self.layers(frames_NCHW)

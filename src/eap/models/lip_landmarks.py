@@ -1,0 +1,61 @@
+"""The landmark student: a differentiable stand-in for the landmark estimator, for L_lip."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from eap.models.pose_encoder import LANDMARK_SCALE_PX
+
+
+class LandmarkStudent(nn.Module):
+    """VGG-shaped landmark regressor: ``[N, 3, H, W] -> [N, 68, 2]``, px at a 256 scale. CHOSEN (method 8).
+
+    Its five activations (one per resolution) can also serve as the features of L_per.
+
+    Parameters
+    ----------
+    image_size
+        Side of the input, px; a multiple of 16.
+    mean_shape_P2
+        Where the points lie on average; the network learns the difference.
+    """
+
+    def __init__(self, channels: int, image_size: int, mean_shape_P2: Tensor) -> None:
+        super().__init__()
+        widths = [channels, 2 * channels, 4 * channels, 8 * channels, 8 * channels]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(c_in, c_out, 3, padding=1) for c_in, c_out in zip([3, *widths], widths, strict=False)
+        )
+        side = image_size // 16
+        self.head = nn.Sequential(
+            nn.Linear(widths[-1] * side * side, 128), nn.ReLU(), nn.Linear(128, 2 * len(mean_shape_P2))
+        )
+        self.register_buffer("mean_shape", mean_shape_P2.clone())
+        self.register_buffer("feature_scale", torch.ones(len(widths)))
+
+    def features(self, frames_NCHW: Tensor) -> list[Tensor]:
+        """Activations at strides 1, 2, 4, 8, 16 (those whose map is at least 2 px wide), each of unit mean magnitude.
+
+        `feature_scale` holds each layer's mean on real faces, measured after training.
+        """
+        x, out = frames_NCHW, []
+        for i, convolution in enumerate(self.convolutions):
+            if i:
+                x = F.avg_pool2d(x, 2)
+            if x.shape[-1] < 2:
+                break
+            x = F.relu(convolution(x))
+            out.append(x / self.feature_scale[i])
+        return out
+
+    def landmarks(self, features: list[Tensor]) -> Tensor:
+        """Landmarks from the activations of `features` at full resolution."""
+        raw = features[-1] * self.feature_scale[-1]
+        offset = self.head(raw.flatten(1)).unflatten(1, (-1, 2))
+        return self.mean_shape + offset * (LANDMARK_SCALE_PX / 16)
+
+    def forward(self, frames_NCHW: Tensor) -> Tensor:
+        """Landmarks, px at a 256 scale."""
+        return self.landmarks(self.features(frames_NCHW))

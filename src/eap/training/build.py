@@ -1,0 +1,75 @@
+"""Networks from the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from eap.models.ant import ANT
+from eap.models.discriminator import Discriminator
+from eap.models.era import Classifier, EmotionDecoder, EmotionEncoder, Regressor, VABackbone
+from eap.models.lip_landmarks import LandmarkStudent
+from eap.models.syncnet import SyncExpert
+from eap.training.checkpoint import load_model, read_record
+
+
+def build_ant(config: Any) -> ANT:
+    """ANT from the `audio` and `model` sections."""
+    model = config.model
+    return ANT(
+        n_mels=config.audio.n_mels,
+        mel_width=2 * config.audio.content_context + 1,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+        residual_blocks=model.residual_blocks,
+        d_model=model.d_model,
+        d_feedforward=model.d_feedforward,
+        layers=model.layers,
+        heads=model.heads,
+        dropout=model.dropout,
+        d_emotion=model.d_emotion,
+        warp=model.pose_warp,
+    )
+
+
+def build_era(config: Any) -> dict[str, nn.Module]:
+    """ERA's networks from the `audio`, `model` and `emotions` sections, by their names in model files."""
+    d, audio = config.model.d_emotion, config.audio
+    return {
+        "emotion_encoder": EmotionEncoder(
+            audio.n_mels, 2 * audio.emotion_context + 1, config.model.emotion_channels, d
+        ),
+        "backbone": VABackbone(config.model.emotion_channels, d),
+        "theta": Regressor(d),
+        "phi": Classifier(d, len(config.emotions)),
+        "psi": EmotionDecoder(d),
+    }
+
+
+def build_discriminator(config: Any, branches: int) -> Discriminator:
+    """D (one branch) or D_E (one branch per class)."""
+    return Discriminator(config.model.discriminator_channels, branches)
+
+
+def build_student(channels: int, image_size: int) -> LandmarkStudent:
+    """An untrained landmark student; its mean shape comes with its weights."""
+    return LandmarkStudent(channels, image_size, torch.full((68, 2), 128.0))
+
+
+def load_student(path: Path) -> LandmarkStudent:
+    """The trained landmark student, frozen."""
+    record = read_record(path)
+    student = build_student(record["channels"], record["image_size"])
+    load_model(path, {"student": student})
+    return student.requires_grad_(False).eval()
+
+
+def load_sync_expert(path: Path) -> SyncExpert:
+    """The trained sync expert, frozen."""
+    record = read_record(path)
+    expert = SyncExpert(record["n_mels"], record["channels"], record["d_embedding"])
+    load_model(path, {"sync": expert})
+    return expert.requires_grad_(False).eval()

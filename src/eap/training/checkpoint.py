@@ -1,0 +1,103 @@
+"""Model files (safetensors, with the record of what made them) and resumable checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+from torch.optim import Optimizer
+
+from eap.digest import git_sha, value_digest
+from eap.files import atomic_path
+from eap.stage import StageError
+
+
+def save_model(path: Path, modules: Mapping[str, nn.Module], record: Mapping[str, Any]) -> None:
+    """Write the modules' weights, as ``name.parameter``, with `record` and the git SHA as metadata."""
+    tensors = {
+        f"{name}.{key}": value.detach().cpu().contiguous().clone()
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+    metadata = {"record": json.dumps({**record, "git_sha": git_sha()}, sort_keys=True)}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load_model(path: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
+    """Load weights that `save_model` wrote into modules of the same names and shapes; returns the record.
+
+    Raises
+    ------
+    StageError
+        If the file lacks a module or its shapes differ: it was made with another configuration.
+    """
+    with safe_open(path, "pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    for name, module in modules.items():
+        state = {key.removeprefix(f"{name}."): v for key, v in tensors.items() if key.startswith(f"{name}.")}
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            raise StageError(
+                f"{path}: its {name} does not fit the configured model; it was made with another `model` section. "
+                f"Train it again, or restore the section. ({str(error).splitlines()[-1].strip()})"
+            ) from None
+    return read_record(path)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What a model file says about itself: stage, seed, configuration, digests, git SHA."""
+    with safe_open(path, "pt") as file:
+        return json.loads((file.metadata() or {}).get("record", "{}"))
+
+
+class Checkpoint:
+    """Everything that a killed run needs in order to continue as if nothing had happened.
+
+    The file's name carries the digest of what is being trained, so that a run with other values neither continues nor
+    overwrites it.
+
+    Parameters
+    ----------
+    folder
+        Where checkpoints lie.
+    identity
+        JSON-serialisable description of the run (sections, seed, data digest).
+    """
+
+    def __init__(
+        self, folder: Path, identity: Any, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
+    ) -> None:
+        self.path = folder / f"{value_digest(identity)}.pt"
+        self.modules, self.optimizers = modules, optimizers
+
+    def save(self, step: int, history: list[list[Any]]) -> None:
+        """Write the state after `step` finished steps."""
+        state = {
+            "step": step,
+            "history": history,
+            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "rng": torch.get_rng_state(),
+        }
+        with atomic_path(self.path) as temporary:
+            torch.save(state, temporary)
+
+    def resume(self) -> tuple[int, list[list[Any]]]:
+        """Restore the state; (0, []) if there is none. Returns finished steps and history."""
+        if not self.path.is_file():
+            return 0, []
+        state = torch.load(self.path, weights_only=True)
+        for name, module in self.modules.items():
+            module.load_state_dict(state["modules"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        torch.set_rng_state(state["rng"])
+        return state["step"], state["history"]
