@@ -120,7 +120,7 @@ class EraPhase:
         return values, seen.detach()
 
     def _terms(self, batch: Batch, e: Tensor, generated: Tensor, fake: Tensor, seen: Tensor) -> dict[str, Tensor]:
-        """(c) every term of ANT and E_E. F, theta and phi are frozen on generated frames: they must not collude with G."""
+        """(c) every term of ANT and E_E. F, theta, phi are frozen on generated frames: they must not collude with G."""
         mask, labels, emotion = batch.mask_BT, batch.va_BT2, batch.emotion_B
         terms = self.reconstruction.terms(generated, batch.target_BTCHW, mask)
         heard_va = self.theta(e)

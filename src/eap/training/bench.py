@@ -1,0 +1,115 @@
+"""What one step costs: seconds, parameters and operations of every part."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from eap.config import Config, ConfigError
+from eap.data.batch import Batch
+from eap.seeding import seed_everything
+from eap.training.ant import AntPhase
+from eap.training.build import build_student
+from eap.training.era import EraPhase
+from eap.training.reconstruction import build_reconstruction
+
+
+def random_batch(config: Any, size: int, frames: int) -> Batch:
+    """A batch of noise in the shapes and ranges of a real one; half of it neutral."""
+    side, audio, b, t = config.model.image_size, config.audio, size, frames
+    emotion = torch.arange(b) % 2
+    return Batch(
+        source_BCHW=torch.rand(b, 3, side, side) * 2 - 1,
+        source_pose_BP2=torch.rand(b, 68, 2) * 256,
+        target_BTCHW=torch.rand(b, t, 3, side, side) * 2 - 1,
+        pose_BTP2=torch.rand(b, t, 68, 2) * 256,
+        content_mel_BTMW=torch.randn(b, t, audio.n_mels, 2 * audio.content_context + 1),
+        emotion_mel_BTMW=torch.randn(b, t, audio.n_mels, 2 * audio.emotion_context + 1),
+        emotion_B=emotion,
+        neutral_B=emotion == 0,
+        va_BT2=torch.rand(b, t, 2) * 2 - 1,
+        mask_BT=torch.ones(b, t, dtype=torch.bool),
+        clip_ids=tuple(f"noise {i}" for i in range(b)),
+    )
+
+
+def time_steps(config: Config) -> dict[str, Any]:
+    """One ANT step and one ERA step with every loss, on noise.
+
+    Pre-trained weights cost what random ones cost, so random ones stand in and the result says so.
+    """
+    if config.compute.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("compute.device: 'cuda', but torch sees no GPU; use --override compute.device=cpu")
+    seed_everything(config.seeds[0], config.compute.threads)
+    stand_in = config.perceptual.model_copy(update={"path": None})
+    if config.perceptual.network == "vgg19":
+        stand_in = stand_in.model_copy(update={"weights": "random"})
+    config = config.model_copy(update={"perceptual": stand_in})
+    student = build_student(config.student.channels, config.model.image_size).requires_grad_(False).eval()
+    reconstruction = build_reconstruction(config, student)
+    ant, era = AntPhase(config, reconstruction), EraPhase(config, reconstruction)
+    results: dict[str, Any] = {
+        "preset": config.preset,
+        "image_size": config.model.image_size,
+        "perceptual": f"{config.perceptual.network} with random weights",
+        "landmark_estimator": "student with random weights",
+        "device": config.compute.device,
+        "threads": config.compute.threads,
+    }
+    for name, phase, section in (("ant", ant, config.ant), ("era", era, config.era)):
+        batch = random_batch(config, section.batch_size, section.frames).to(config.compute.device)
+        began = time.monotonic()
+        losses = phase.step(batch, 0)
+        results[f"{name}_step_s"] = round(time.monotonic() - began, 2)
+        results[f"{name}_batch"] = [section.batch_size, section.frames]
+        results[f"{name}_losses"] = {term: round(value, 4) for term, value in losses.items()}
+    results["parts"] = cost_of_parts(config, ant, era, reconstruction)
+    return results
+
+
+@torch.no_grad()
+def cost_of_parts(config: Config, ant: AntPhase, era: EraPhase, reconstruction: nn.Module) -> dict[str, Any]:
+    """Parameters (M) and forward GFLOPs of each part for one clip of one frame (2 FLOPs per multiply-add)."""
+    batch = random_batch(config, 1, 1).to(config.compute.device)
+    frame = batch.target_BTCHW[0]
+    ant.ant.eval()
+    model = ant.ant
+    identity = model.encode_identity(batch.source_BCHW, batch.source_pose_BP2)
+    motion = model.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
+    e = era.emotion_encoder(batch.emotion_mel_BTMW)
+    parts: dict[str, tuple[nn.Module, Any]] = {
+        "identity encoder (per clip)": (model.identity_encoder, lambda: model.identity_encoder(batch.source_BCHW)),
+        "audio encoder": (model.audio_encoder, lambda: model.audio_encoder(batch.content_mel_BTMW)),
+        "pose encoder": (model.pose_encoder, lambda: model.pose_encoder(batch.pose_BTP2)),
+        "transformer": (
+            model.transformer,
+            lambda: model.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT),
+        ),
+        "generator G": (model.generator, lambda: model.render(identity, motion, batch.pose_BTP2, None)),
+        "ANT, all": (model, lambda: ant.generate(batch)),
+        "emotion encoder E_E": (era.emotion_encoder, lambda: era.emotion_encoder(batch.emotion_mel_BTMW)),
+        "VA backbone F": (era.backbone, lambda: era.backbone(frame)),
+        "theta": (era.theta, lambda: era.theta(e)),
+        "phi": (era.phi, lambda: era.phi(e)),
+        "psi": (era.psi, lambda: era.psi(batch.va_BT2)),
+        "discriminator D": (ant.critic, lambda: ant.critic(frame)),
+        "discriminator D_E": (era.emotion_critic, lambda: era.emotion_critic(frame)),
+        "L_lip and L_per": (
+            reconstruction,
+            lambda: reconstruction.terms(batch.target_BTCHW, batch.target_BTCHW * 0, batch.mask_BT),
+        ),
+    }
+    return {name: _cost(module, call) for name, (module, call) in parts.items()}
+
+
+def _cost(module: nn.Module, call: Any) -> dict[str, float]:
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return {
+        "parameters_m": round(sum(p.numel() for p in module.parameters()) / 1e6, 3),
+        "gflops": round(counter.get_total_flops() / 1e9, 3),
+    }
