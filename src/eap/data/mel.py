@@ -1,0 +1,102 @@
+"""Mel spectrogram with exactly one column per video frame (method 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+import pyarrow as pa
+
+from eap.data.row_groups import iterate_clips
+from eap.schemas import to_table, write_table
+from eap.stage import StageResult
+
+MIN_AMPLITUDE = 1e-5
+"""-100 dB: below it a logarithm shows only rounding (as Wav2Lip)."""
+
+
+def cache_mel(config: Any, audio: Path, mel: Path) -> StageResult:
+    """Mel spectrogram of each clip of a shard.
+
+    Parameters
+    ----------
+    config
+        Sections of stage ``mel``.
+    audio
+        Table ``audio``.
+    mel
+        Table ``mel`` to write, one row group per clip.
+    """
+    write_table(mel, "mel", _mel_tables(config, audio), sources=[audio], config=config.model_dump(mode="json"))
+    return StageResult({"n_clips": sum(1 for _ in iterate_clips(mel, "mel"))})
+
+
+def log_mel(waveform: np.ndarray, audio: Any) -> np.ndarray:
+    """Scaled log-mel spectrogram, column i from samples ``[hop i, hop (i + 1))``.
+
+    Pre-emphasis ``y[n] = x[n] - 0.97 x[n - 1]`` (so a column also sees one sample of the column before it), periodic
+    Hann window, no centring, magnitude, Slaney mels, dB relative to `ref_db`, floor `floor_db`, scaled linearly to
+    [-max_abs, max_abs] and clipped. KNOWN: 16 kHz, window = hop = 640 (suppl. B.2). CHOSEN: the rest, as Wav2Lip.
+
+    Parameters
+    ----------
+    waveform
+        Float ``[L]`` in [-1, 1].
+    audio
+        Section ``audio`` of the configuration.
+
+    Returns
+    -------
+    np.ndarray
+        Float32 ``[floor(L / hop), n_mels]`` in [-max_abs, max_abs].
+
+    Raises
+    ------
+    ValueError
+        If n_fft differs from the hop (columns would no longer be frames), or the waveform is not one channel.
+    """
+    if audio.n_fft != audio.hop_length:
+        raise ValueError(
+            f"audio.n_fft ({audio.n_fft}) must equal audio.hop_length ({audio.hop_length}): a mel column is one frame"
+        )
+    waveform = np.asarray(waveform, np.float64)
+    if waveform.ndim != 1:
+        raise ValueError(f"waveform must have one dimension, got shape {waveform.shape}")
+    emphasised = waveform - audio.preemphasis * np.concatenate([[0.0], waveform[:-1]])[: len(waveform)]
+    n_columns = len(waveform) // audio.hop_length
+    blocks = emphasised[: n_columns * audio.hop_length].reshape(n_columns, audio.hop_length)
+    magnitude = np.abs(np.fft.rfft(blocks * _window(audio.win_length, audio.n_fft), axis=1))
+    filters = _filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin_hz, audio.fmax_hz)
+    decibels = 20 * np.log10(np.maximum(magnitude @ filters.T, MIN_AMPLITUDE)) - audio.ref_db
+    scaled = 2 * audio.max_abs * (decibels - audio.floor_db) / -audio.floor_db - audio.max_abs
+    return np.clip(scaled, -audio.max_abs, audio.max_abs).astype(np.float32)
+
+
+def pcm16_waveform(pcm16: bytes) -> np.ndarray:
+    """Little-endian 16-bit samples as float32 ``[L]`` in [-1, 1]."""
+    return np.frombuffer(pcm16, "<i2").astype(np.float32) / 32767
+
+
+@lru_cache
+def _window(win_length: int, n_fft: int) -> np.ndarray:
+    """Periodic Hann window, centred in n_fft samples."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
+    before = (n_fft - win_length) // 2
+    return np.pad(window, (before, n_fft - win_length - before))
+
+
+@lru_cache
+def _filters(sample_rate: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float) -> np.ndarray:
+    return librosa.filters.mel(
+        sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin_hz, fmax=fmax_hz, norm="slaney", dtype=np.float64
+    )
+
+
+def _mel_tables(config: Any, audio: Path) -> Iterator[pa.Table]:
+    for clip_id, table in iterate_clips(audio, "audio"):
+        columns = log_mel(pcm16_waveform(table["pcm16"][0].as_py()), config.audio)
+        yield to_table("mel", [{"clip_id": clip_id, "frame": i, "mel": column} for i, column in enumerate(columns)])

@@ -1,0 +1,198 @@
+"""Pseudo labels of valence and arousal per frame, and each speaker's mean neutral shape (method 5).
+
+That labels are pseudo labels of emotional intensity is KNOWN; where they come from is CHOSEN. `SOURCES` holds one
+function per source; each fills the same columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy.ndimage import uniform_filter1d
+
+from eap.data.layout import PreparedData
+from eap.data.pose import to_canonical
+from eap.data.row_groups import iterate_clips
+from eap.schemas import N_POINTS, read_table, to_table, write_table
+from eap.stage import StageError, StageResult
+
+DIRECTION_DEG: dict[str, float] = {
+    "happy": 20,
+    "surprised": 80,
+    "fear": 115,
+    "angry": 135,
+    "disgusted": 155,
+    "contempt": 165,
+    "sad": 210,
+    "calm": 315,
+}
+"""Angle of each class on Russell's circumplex (valence along 0, arousal along 90 degrees); neutral has none. CHOSEN."""
+
+EXPRESSIVE = np.array([0, 1, 2, 14, 15, 16, *range(17, 48)])
+"""Points whose deviation counts as emotion: upper jaw, brows, nose, eyes (indices, ``[37]``).
+
+Lips (48-67) are excluded, or speech would count as emotion (method 5). So is the lower jaw (3-13): it opens with every
+vowel. CHOSEN.
+"""
+
+SMOOTHING_S = 0.2
+"""Shapes are averaged over this window before their deviation is taken (CHOSEN).
+
+A deviation is a length: the jitter of single-frame landmarks never cancels in it, it only adds. Averaged out of the
+shapes first, it does; and a blink of three frames counts for less. Emotion moves more slowly than this.
+"""
+
+LANDMARKS_VERSION = "1"
+
+Labels = Callable[[str], np.ndarray]
+"""Valence and arousal ``[T, 2]`` of a clip id."""
+
+
+def label_clips(config: Any, data: PreparedData, labels: Path, shapes: Path) -> StageResult:
+    """Label every frame of every used clip.
+
+    Parameters
+    ----------
+    config
+        Sections of stage ``labels``.
+    data
+        The prepared data: reads ``clips`` and all shards of ``landmarks``.
+    labels
+        Table ``labels`` to write, one row group per clip.
+    shapes
+        Table ``shapes`` to write: one row per speaker, and ``*``, their mean.
+
+    Raises
+    ------
+    StageError
+        If no clip is used.
+    """
+    clips = read_table(data.clips, "clips", ["clip_id", "speaker_id", "emotion", "status"])
+    clips = clips[clips.status == "used"].drop(columns="status").sort_values("clip_id", ignore_index=True)
+    if clips.empty:
+        raise StageError("no clip is used: the reasons are in the table `clips`; nothing can be labelled")
+    settings = {"sources": [data.clips, *data.shards("landmarks")], "config": config.model_dump(mode="json")}
+    landmarks = read_landmarks(data, set(clips.clip_id))
+    shape_rows = speaker_shapes(clips, landmarks)
+    write_table(shapes, "shapes", shape_rows, **settings)
+    label, version, metrics = SOURCES[config.labels.source](config, clips, landmarks, shape_rows)
+    write_table(labels, "labels", _label_tables(clips, label, config.labels.source, version), **settings)
+    n_frames = sum(len(landmarks[clip_id]) for clip_id in clips.clip_id)
+    return StageResult(
+        {"n_clips": len(clips), "n_speakers": clips.speaker_id.nunique(), "n_frames": n_frames} | metrics
+    )
+
+
+def read_landmarks(data: PreparedData, clip_ids: set[str]) -> dict[str, np.ndarray]:
+    """Landmarks of the given clips, float32 ``[T, 68, 2]`` in px."""
+    found = {}
+    for path in data.shards("landmarks"):
+        for clip_id, table in iterate_clips(path, "landmarks"):
+            if clip_id in clip_ids:
+                values = table["landmarks"].combine_chunks().values.to_numpy()
+                found[clip_id] = values.reshape(-1, N_POINTS, 2)
+    lost = clip_ids - set(found)
+    if lost:
+        raise StageError(f"no landmarks of {min(lost)!r} and {len(lost) - 1} more; run stage landmarks for every shard")
+    return found
+
+
+def speaker_shapes(clips: pd.DataFrame, landmarks: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Rows of table ``shapes``: mean shape in the canonical frame over a speaker's neutral clips, or over all clips.
+
+    Parameters
+    ----------
+    clips
+        Columns clip_id, speaker_id, emotion.
+    landmarks
+        ``[T, 68, 2]`` of each clip.
+    """
+    rows = []
+    for speaker, own in clips.groupby("speaker_id", sort=True):
+        neutral = own[own.emotion == "neutral"]
+        chosen = own if neutral.empty else neutral
+        points = np.concatenate([landmarks[clip_id] for clip_id in chosen.clip_id])
+        made_from = "all clips" if neutral.empty else "neutral clips"
+        rows.append({"speaker_id": speaker, "shape": mean_shape(points), "n_frames": len(points)})
+        rows[-1]["made_from"] = made_from
+    everyone = {"speaker_id": "*", "n_frames": sum(row["n_frames"] for row in rows), "made_from": "mean over speakers"}
+    everyone["shape"] = np.mean([row["shape"] for row in rows], axis=0)
+    return [{**row, "shape": row["shape"].ravel()} for row in [*rows, everyone]]
+
+
+def mean_shape(landmarks_NP2: np.ndarray) -> np.ndarray:
+    """Mean of ``[N, 68, 2]`` landmarks in the canonical frame, ``[68, 2]``.
+
+    Each face is first normalised by itself, then aligned once more to the mean, which takes out what a single frame's
+    own rotation and size got wrong.
+    """
+    first = to_canonical(landmarks_NP2).mean(0)
+    aligned = to_canonical(landmarks_NP2, first).mean(0)
+    return to_canonical(aligned[None])[0]
+
+
+def deviation(landmarks_TP2: np.ndarray, shape_P2: np.ndarray, window: int) -> np.ndarray:
+    """Root-mean-square distance of the expressive points from a shape, ``[T]``, in canonical units.
+
+    Parameters
+    ----------
+    landmarks_TP2
+        ``[T, 68, 2]`` px.
+    shape_P2
+        ``[68, 2]`` in the canonical frame.
+    window
+        Frames over which shapes are averaged first (see `SMOOTHING_S`).
+    """
+    aligned = uniform_filter1d(to_canonical(landmarks_TP2, shape_P2), window, axis=0, mode="nearest")
+    difference = (aligned - shape_P2)[:, EXPRESSIVE]
+    return np.sqrt((difference**2).sum(-1).mean(-1))
+
+
+def landmark_labels(
+    config: Any, clips: pd.DataFrame, landmarks: dict[str, np.ndarray], shapes: list[dict[str, Any]]
+) -> tuple[Labels, str, dict[str, float]]:
+    """Source ``landmarks``: how far a face is from its own neutral mean, along its class's direction (CHOSEN).
+
+    Intensity 1 is the `labels.percentile`-th percentile of the deviation of all non-neutral frames; larger deviations
+    count as 1. Neutral and unlabelled clips are (0, 0).
+
+    Returns
+    -------
+    tuple
+        Labels by clip id; the source's version; metrics.
+    """
+    window = max(round(SMOOTHING_S * config.video.fps), 1)
+    shape_of = {row["speaker_id"]: np.asarray(row["shape"]).reshape(N_POINTS, 2) for row in shapes}
+    emotional = clips[clips.emotion != "neutral"]
+    deviations = {
+        row.clip_id: deviation(landmarks[row.clip_id], shape_of[row.speaker_id], window)
+        for row in emotional.itertuples()
+    }
+    emotion_of = dict(zip(emotional.clip_id, emotional.emotion, strict=True))
+    frames = np.concatenate(list(deviations.values())) if deviations else np.zeros(0)
+    scale = float(np.percentile(frames, config.labels.percentile)) if len(frames) else 0.0
+
+    def label(clip_id: str) -> np.ndarray:
+        if clip_id not in deviations or scale == 0:
+            return np.zeros((len(landmarks[clip_id]), 2))
+        angle = np.deg2rad(DIRECTION_DEG[emotion_of[clip_id]])
+        intensity = np.clip(deviations[clip_id] / scale, 0, 1)
+        return intensity[:, None] * np.array([np.cos(angle), np.sin(angle)])
+
+    return label, LANDMARKS_VERSION, {"deviation_scale": scale, "n_emotional_clips": float(len(emotional))}
+
+
+SOURCES: dict[str, Callable[..., tuple[Labels, str, dict[str, float]]]] = {"landmarks": landmark_labels}
+"""What `labels.source` can name."""
+
+
+def _label_tables(clips: pd.DataFrame, label: Labels, source: str, version: str) -> Iterator[pa.Table]:
+    for clip_id in clips.clip_id:
+        values = label(clip_id)
+        columns = {"clip_id": clip_id, "frame": range(len(values)), "valence": values[:, 0], "arousal": values[:, 1]}
+        yield to_table("labels", pd.DataFrame(columns | {"source": source, "source_version": version}))
