@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from eap.config import EMOTIONS
-from eap.data.download import MEDIA_SUFFIXES
+from eap.data.download import MEDIA_SUFFIXES, content_fault
 from eap.schemas import read_table, write_table
 from eap.stage import StageError, StageResult
 
@@ -37,8 +37,6 @@ SYNONYMS: dict[str, str] = {
     **{"neu": "neutral", "hap": "happy", "sad": "sad", "ang": "angry", "fea": "fear", "dis": "disgusted"},
 }
 """Data sets' names of emotions, lower case, to `eap.config.EMOTIONS`."""
-
-LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
 def build_catalog(config: Any, inventory: Path, catalog: Path) -> StageResult:
@@ -176,24 +174,6 @@ def _fault(
     if file.sha256 in first_of:
         return f"the same bytes as {first_of[file.sha256]!r}"
     first_of[file.sha256] = row["clip_id"]
-    return None
-
-
-def content_fault(path: Path, size_bytes: float | None) -> str | None:
-    """Why a file is no media at all: an absent target, nothing, a Git-LFS pointer, a web page; else None."""
-    if size_bytes is None or size_bytes != size_bytes:
-        return "a link whose target is absent; fetch the content first (for git-annex: `git annex get`)"
-    if size_bytes == 0:
-        return "the file is empty (0 bytes)"
-    try:
-        with open(path, "rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if head.startswith(LFS_POINTER):
-        return "a Git LFS pointer, not the clip itself; fetch the content first (`git lfs pull`)"
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
-        return "a web page (HTML), not a clip; the download probably needed a login"
     return None
 
 

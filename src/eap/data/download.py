@@ -15,6 +15,9 @@ MEDIA_SUFFIXES = frozenset({".mp4", ".mpg", ".mpeg", ".flv", ".avi", ".mov", ".m
 """Suffixes (in any case) that make a file a clip."""
 
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+
+
 def list_source(config: Any, inventory: Path) -> StageResult:
     """List the clips of `data.root` and its manifest.
 
@@ -63,6 +66,24 @@ def find_media(root: Path) -> Iterator[Path]:
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in MEDIA_SUFFIXES:
                 yield Path(folder, name)
+
+
+def content_fault(path: Path, size_bytes: float | None) -> str | None:
+    """Why a file is no media at all: an absent target, nothing, a Git-LFS pointer, a web page; else None."""
+    if size_bytes is None or size_bytes != size_bytes:
+        return "a link whose target is absent; fetch the content first (for git-annex: `git annex get`)"
+    if size_bytes == 0:
+        return "the file is empty (0 bytes)"
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if head.startswith(LFS_POINTER):
+        return "a Git LFS pointer, not the clip itself; fetch the content first (`git lfs pull`)"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page (HTML), not a clip; the download probably needed a login"
+    return None
 
 
 def _describe(path: Path, root: Path) -> dict[str, Any]:

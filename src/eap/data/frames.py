@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from eap.data.alignment import Clip, read_clip
 from eap.data.crop import CropBox, crop_image, locate_face
 from eap.data.faces import predictor_path
 from eap.data.jpeg import encode_jpeg
-from eap.data.media import Clip, MediaError, iterate_images, iterate_video, read_clip, to_image
+from eap.data.media import MediaError, iterate_images, iterate_video, to_image
 from eap.schemas import read_table, to_table, write_table
 from eap.stage import StageError, StageResult
 

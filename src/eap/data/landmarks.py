@@ -7,7 +7,6 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Protocol
-from urllib.error import URLError
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,7 @@ from eap.data.faces import FaceBox, detect_faces, predict_landmarks
 from eap.data.jpeg import decode_jpeg
 from eap.data.row_groups import iterate_clips
 from eap.schemas import N_POINTS, to_table, write_table
-from eap.stage import StageError, StageResult
+from eap.stage import StageResult
 
 DetectorName = Literal["dlib", "fan"]
 
@@ -144,41 +143,11 @@ def fill_gaps(landmarks_TP2: np.ndarray, max_gap: int) -> tuple[np.ndarray, list
 @cache
 def load_predictor(detector: DetectorName) -> LandmarkPredictor:
     """The landmark model of a name, loaded once."""
-    return predict_landmarks if detector == "dlib" else FanPredictor()
+    if detector == "dlib":
+        return predict_landmarks
+    from eap.data.fan import FanPredictor  # torch is loaded only where it is needed
 
-
-class FanPredictor:
-    """face-alignment's 2-D FAN (Bulat & Tzimiropoulos 2017), given our own boxes.
-
-    Raises
-    ------
-    StageError
-        If its weights are neither in the cache folder nor can be downloaded.
-    """
-
-    def __init__(self) -> None:
-        import face_alignment
-        import torch
-        from face_alignment.api import models_urls
-
-        try:
-            # The "folder" detector has no weights of its own: boxes are ours
-            self._model = face_alignment.FaceAlignment(
-                face_alignment.LandmarksType.TWO_D, device="cpu", face_detector="folder", compile=False
-            )
-        except (URLError, OSError, RuntimeError) as error:
-            url = models_urls["2DFAN-4"]
-            folder = Path(torch.hub.get_dir(), "checkpoints")
-            raise StageError(
-                f"landmarks.detector 'fan' needs face-alignment's weights {url.rpartition('/')[2]} from {url}; they "
-                f"are not in {folder} and could not be loaded ({error}). Put the file there, or set "
-                "landmarks.detector: dlib"
-            ) from error
-
-    def __call__(self, image_HWC: np.ndarray, box: FaceBox) -> np.ndarray:
-        """Float32 ``[68, 2]``, px."""
-        edges = np.array([box.left, box.top, box.right, box.bottom])
-        return self._model.get_landmarks_from_image(image_HWC, detected_faces=[edges])[0].astype(np.float32)
+    return FanPredictor()
 
 
 def _landmark_tables(config: Any, frames: Path, rows: list[dict[str, Any]]) -> Iterator[pa.Table]:
