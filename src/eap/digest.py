@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import subprocess
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,22 @@ def file_sha256(path: str | Path) -> str:
     """Full SHA-256 of a file's bytes, read in chunks."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def listing_digest(root: str | Path) -> str:
+    """Digest of the names, sizes and modification times of all files under a folder; of nothing if it is absent."""
+    found: list[tuple[str, int, int]] = []
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link back up the tree would never end
+            folders.clear()
+            continue
+        seen.add(real)
+        for path in (Path(folder, name) for name in names):
+            stat = path.stat() if path.exists() else path.lstat()
+            found.append((str(path.relative_to(root)), stat.st_size, stat.st_mtime_ns))
+    return value_digest(sorted(found))
 
 
 def code_digest(module: str) -> str:

@@ -1,0 +1,87 @@
+# Words of the developer's loop. Nothing here deletes results.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+STAMP := $(VENV)/.installed
+CORES ?= $(shell nproc)
+PORT ?= 5000
+PROFILE ?= workflow/profiles/local
+CLIPS ?=
+
+export CLIPS
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.PHONY: help setup link-clips demo report ui test test-system lint format lock
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+setup: $(STAMP)  ## install everything into .venv (needs python3 3.11 or newer; PYTHON=python3.11 chooses one)
+
+$(STAMP): envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "setup: Python 3.11 or newer is needed, found '$$($(PYTHON) --version 2>&1)';" \
+	    "name another one: make setup PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r envs/requirements.txt
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps -e .
+	@touch $@
+
+link-clips:
+	@if [ -n "$$CLIPS" ]; then \
+	  [ -d "$$CLIPS" ] || { echo "demo: CLIPS='$$CLIPS' is not a folder" >&2; exit 1; }; \
+	  if [ -e data/clips ] && [ ! -L data/clips ]; then \
+	    [ "$$(realpath "$$CLIPS")" = "$$(realpath data/clips)" ] || { \
+	      echo "demo: data/clips is a folder of its own, not a link, and stays untouched;" \
+	        "move it away, or leave CLIPS out to use it" >&2; exit 1; }; \
+	  else \
+	    mkdir -p data && ln -sfn "$$(realpath "$$CLIPS")" data/clips; \
+	  fi; \
+	elif [ ! -d data/clips ]; then \
+	  echo "demo: no clips; name a folder of videos: make demo CLIPS=/path/to/clips" >&2; exit 1; \
+	fi
+
+demo: link-clips setup  ## CLIPS=folder [CORES=n]: from a folder of clips to the report
+	snakemake --cores $(CORES) --workflow-profile $(PROFILE) all
+	@echo "The report: $(CURDIR)/results/report/index.html"
+
+report: setup  ## the page's workflow companion: provenance, run times and final files of the last run
+	snakemake --report results/report/workflow.zip
+	@echo "The workflow's report: $(CURDIR)/results/report/workflow.zip"
+
+ui: setup  ## MLflow on 127.0.0.1 [PORT=n]
+	mlflow ui --backend-store-uri sqlite:///results/mlflow/mlflow.db --host 127.0.0.1 --port $(PORT)
+
+test: setup  ## all tests that need no system package
+	pytest -m "not system"
+
+test-system: setup  ## the tests that need system packages; none collected is a failure (pytest's exit code 5)
+	pytest -m system
+
+lint: setup  ## style, workflow rules, layers, generated files in step
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	pytest tests/test_layers.py tests/unit/test_generated.py
+
+format: setup  ## rewrite Python and Snakemake files in the common style
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+lock: setup  ## resolve envs/requirements.in anew, and write the files that are generated
+	uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 --override envs/overrides.txt \
+	  envs/requirements.in -o envs/requirements.txt
+	{ sed -n '/^#/p' envs/eap.yaml; \
+	  printf 'channels: [conda-forge, nodefaults]\ndependencies:\n  - python=3.11\n  - pip\n  - pip:\n'; \
+	  sed -n 's/^\([A-Za-z0-9._-]*==[^ ]*\).*/      - \1/p' envs/requirements.txt; } > envs/eap.yaml.new
+	mv envs/eap.yaml.new envs/eap.yaml
+	python -m eap config-schema > workflow/schemas/config.schema.json

@@ -1,0 +1,30 @@
+# From a folder of clips to results/report/index.html. Values live in workflow/presets, types in src/eap/config.py.
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from eap.config import ConfigError, load_config
+
+min_version("9.27")
+
+
+configfile: Path(workflow.basedir) / "config.yaml"
+
+
+try:
+    cfg = load_config(config, Path(workflow.basedir) / "workflow" / "presets")
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",
