@@ -1,6 +1,6 @@
 """L_per, Eq. (2): generated and real frames have the same deep features.
 
-.. math:: L_{per} = \\sum_s \\sum_j \\frac{1}{N} \\sum_i \\text{mean}_{C,h,w} | F_j(v^{(g)}_{i,s}) - F_j(v^{(r)}_{i,s}) |
+.. math:: L_{per} = \\sum_{s,j} \\frac{1}{N} \\sum_i \\frac{1}{C h w} || F_j(v^{(g)}_{i,s}) - F_j(v^{(r)}_{i,s}) ||_1
 
 KNOWN (suppl. A.1): features of a pre-trained VGG. INFERRED (FOMM, Siarohin et al. 2019): mean L1 on relu{1..5}_1, on a
 pyramid of scales 1, 1/2, 1/4, 1/8, no term on pixels.
