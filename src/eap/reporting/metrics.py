@@ -1,0 +1,153 @@
+"""The vocabulary of the score tables: what each variant and each metric is called, means and where better lies.
+
+The report treats names generically: a name that is not known here is still shown, after the known ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["lower", "higher"]
+
+VARIANTS: dict[str, tuple[str, str]] = {
+    "generated": ("Generated", "ERA, emotion heard in the voice (g = 1)"),
+    "neutral": ("Neutral", "generated with emotion switched off (g = 0)"),
+    "real": ("Real video", "upper bound: the recording at the model's resolution"),
+    "still": ("Still frame", "control: the source frame, copied to every frame"),
+}
+"""Rows of the score tables: label and role."""
+
+GROUPS: dict[str, tuple[str, str]] = {
+    "lips": ("Lips", "Mouth landmarks against those of the real video, dlib's 68-point model."),
+    "sync": (
+        "Lip sync",
+        "Scored by the sync expert that this pipeline trained itself: not comparable to published SyncNet numbers.",
+    ),
+    "intensity/era": (
+        "Emotion, judged by ERA's own regressor",
+        "theta(F(video)): trained together with the generator, so it must not be the only judge.",
+    ),
+    "intensity/landmarks": (
+        "Emotion, judged by landmarks",
+        "Deviation of dlib's points from the person's neutral shape: took no part in training the generator directly, "
+        "but is the rule that made the pseudo labels.",
+    ),
+    "intensity/audio": (
+        "Emotion, judged from the voice",
+        "theta(E_E(mel)): what was heard before anything was drawn. It does not look at the video.",
+    ),
+}
+OTHER = ("Other scores", "Scores that this report has no description of.")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of a score table; `better` None: no direction is known."""
+
+    name: str
+    label: str
+    group: str
+    unit: str = ""
+    better: Direction | None = None
+    meaning: str = ""
+    decimals: int = 3
+
+
+_KNOWN = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "lmd", "LMD", "lips", "px", "lower",
+            "Landmark distance: mean distance between the 20 mouth points (48-67) of the video and of the real "
+            "video, in pixels of a 256-pixel face. It contains head pose as well as lips.",
+        ),
+        Metric(
+            "lmd_center", "LMD, centred", "lips", "px", "lower",
+            "LMD after the centres of both mouths are aligned: the share of the head's position is removed.",
+        ),
+        Metric(
+            "lmd_interocular", "LMD / eye distance", "lips", "", "lower",
+            "LMD divided by the distance between the eyes: independent of how large the face is.", 4,
+        ),
+        Metric(
+            "opening_correlation", "Opening correlation", "lips", "", "higher",
+            "Pearson correlation over time between the mouth opening of the video and of the real video. "
+            "A still mouth has none: there it is undefined.",
+        ),
+        Metric(
+            "coverage", "Coverage", "lips", "", "higher",
+            "Share of frames in which a face was found. Distances are measured on these frames only.",
+        ),
+        Metric(
+            "lse_d_expert", "LSE-D", "sync", "", "lower",
+            "Lip-sync error, distance: the smallest mean distance between lip and voice embeddings over all offsets.",
+        ),
+        Metric(
+            "lse_c_expert", "LSE-C", "sync", "", "higher",
+            "Lip-sync error, confidence: the median of these distances over the offsets minus the smallest.",
+        ),
+        Metric(
+            "offset_expert", "Offset", "sync", "frames", "lower",
+            "Size of the offset at which the distance is smallest: LSE alone would forgive a constant lag.", 2,
+        ),
+    )
+}  # fmt: skip
+_STATISTICS: dict[str, tuple[str, Direction, str]] = {
+    "rmse": ("RMSE", "lower", "Root mean squared error between"),
+    "pcc": ("PCC", "higher", "Pearson correlation of"),
+    "ccc": ("CCC", "higher", "Concordance correlation (lowered by a shift or another scale) of"),
+}
+_QUANTITIES = ("intensity", "valence", "arousal")
+_EMOTION = re.compile(rf"({'|'.join(_STATISTICS)})_({'|'.join(_QUANTITIES)})/(.+)")
+
+
+def describe(name: str) -> Metric:
+    """Label, group, unit, direction and meaning of a metric; an unknown name keeps itself as its label."""
+    if name in _KNOWN:
+        return _KNOWN[name]
+    match = _EMOTION.fullmatch(name)
+    if match is None:
+        return Metric(name, name, "other")
+    label, better, statistic = _STATISTICS[match[1]]
+    meaning = f"{statistic} the judged and the true {match[2]} (the pseudo label)."
+    return Metric(name, f"{label} {match[2]}", f"intensity/{match[3]}", "", better, meaning)
+
+
+def group_title(group: str) -> tuple[str, str]:
+    """Heading and note of a group of metrics."""
+    if group.startswith("intensity/") and group not in GROUPS:
+        return f"Emotion, judged by {group.partition('/')[2]}", ""
+    return GROUPS.get(group, OTHER)
+
+
+def definitions(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Label and meaning of the metrics shown, each once: the judges share theirs."""
+    metrics = (describe(name) for name in sorted(names, key=sort_key))
+    return list(dict.fromkeys((metric.label, metric.meaning) for metric in metrics if metric.meaning))
+
+
+def sort_key(name: str) -> tuple[int, int, int, str]:
+    """Order of metrics: known groups and known metrics first, the rest by name."""
+    metric = describe(name)
+    groups = list(GROUPS)
+    group = groups.index(metric.group) if metric.group in groups else len(groups) + (metric.group == "other")
+    if name in _KNOWN:
+        return group, list(_KNOWN).index(name), 0, name
+    match = _EMOTION.fullmatch(name)
+    if match is None:
+        return group, 0, 0, name
+    return group, _QUANTITIES.index(match[2]), list(_STATISTICS).index(match[1]), name
+
+
+def variant_key(name: str) -> tuple[int, str]:
+    """Order of variants: known ones first, the rest by name."""
+    return (list(VARIANTS).index(name) if name in VARIANTS else len(VARIANTS)), name
+
+
+def judge_key(name: str) -> tuple[int, str]:
+    """Order of the judges of emotion: known ones first, the rest by name."""
+    known = [group.partition("/")[2] for group in GROUPS if group.startswith("intensity/")]
+    return (known.index(name) if name in known else len(known)), name
