@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from eap.schemas import TableError
+
 SCOPES = ("clip", "pooled")
 
 
@@ -23,17 +25,17 @@ def summarise_seeds(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame
         Table "summary", in the order of first appearance. `n_seeds` counts the seeds that have a value; `n_undefined`
-        counts the rows, of all seeds, whose value is null, NaN or infinite (PSNR of equal frames): they are left out of
-        the means. `mean` and `std` are NaN where nothing is left.
+        counts the rows, of all seeds, whose value is null or infinite (PSNR of equal frames): they are left out of the
+        means. `mean` and `std` are NaN where nothing is left.
 
     Raises
     ------
-    ValueError
+    TableError
         If a scope is unknown, or a metric would be counted twice: in two scopes, or by two rows for one clip or seed.
     """
     unknown = sorted(set(scores["scope"]) - set(SCOPES))
     if unknown:
-        raise ValueError(f"scores: scope {unknown} is unknown; allowed: {', '.join(SCOPES)}")
+        raise TableError(f"scores: scope {unknown} is unknown; allowed: {', '.join(SCOPES)}")
     groups = scores.groupby(["variant", "metric"], sort=False)
     rows = [_summarise(variant, metric, group) for (variant, metric), group in groups]
     columns = ["variant", "metric", "mean", "std", "n_seeds", "n_undefined"]
@@ -42,13 +44,13 @@ def summarise_seeds(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _summarise(variant: str, metric: str, group: pd.DataFrame) -> dict[str, object]:
     if group["scope"].nunique() > 1:
-        raise ValueError(
+        raise TableError(
             f"scores: {metric!r} of {variant!r} has both clip and pooled rows; give one of them another name"
         )
     repeated = group[group.duplicated(["seed", "clip_id"])]
     if len(repeated):
         first = repeated.iloc[0]
-        raise ValueError(
+        raise TableError(
             f"scores: {metric!r} of {variant!r} stands twice for seed {first['seed']}, clip {first['clip_id']}"
         )
     values = group["value"].astype("float64").where(lambda value: np.isfinite(value))
