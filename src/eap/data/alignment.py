@@ -6,12 +6,11 @@ A clip's clock starts at its first timestamp, of video or audio.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
-from scipy.signal import resample_poly
 
 from eap.data.media import MediaError, Sound, Timeline, read_sound, read_timeline
 
@@ -54,17 +53,25 @@ def ticks(times_s: np.ndarray, end_s: float, fps: int) -> np.ndarray:
 
 
 def fit_sound(sound: Sound, origin_s: float, sample_rate: int, n_samples: int) -> np.ndarray:
-    """The audio at `sample_rate`, float32 ``[n_samples]``, sample 0 at `origin_s`; silence where there is none.
-
-    `scipy.signal.resample_poly` filters with a symmetric kernel: no delay.
-    """
+    """The audio at `sample_rate`, float32 ``[n_samples]``, sample 0 at `origin_s`; silence where there is none."""
     shift = round((sound.start_s - origin_s) * sound.sample_rate)
     waveform = sound.waveform[-shift:] if shift < 0 else np.pad(sound.waveform, (shift, 0))
-    factor = gcd(sample_rate, sound.sample_rate)
-    if sound.sample_rate != sample_rate:
-        waveform = resample_poly(waveform, sample_rate // factor, sound.sample_rate // factor)
+    if len(waveform) and sound.sample_rate != sample_rate:
+        waveform = resample(waveform, sound.sample_rate, sample_rate)
     waveform = np.clip(waveform[:n_samples], -1, 1).astype(np.float32)
     return np.pad(waveform, (0, n_samples - len(waveform)))
+
+
+def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Float32 ``[L]`` at another sample rate, ``[about L to_hz / from_hz]``, without delay.
+
+    ffmpeg's resampler: as exact as scipy's or torchaudio's (its delay of zero is tested), and here already; importing
+    one of those would take longer than the work.
+    """
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=to_hz)
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform[None], np.float32), format="fltp", layout="mono")
+    frame.sample_rate = from_hz
+    return np.concatenate([part.to_ndarray()[0] for part in [*resampler.resample(frame), *resampler.resample(None)]])
 
 
 def read_clip(path: Path, video: Any, audio: Any) -> Clip:

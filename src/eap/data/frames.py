@@ -66,20 +66,22 @@ def extract_frames(config: Any, catalog: Path, shard: int, frames: Path, audio: 
     return StageResult({"n_used": len(used), "n_set_aside": len(rows) - len(used), "n_frames": n_frames})
 
 
-def prepare_clip(clip: tuple[str, str], config: Any) -> PreparedClip:
+def prepare_clip(clip: tuple[str, str], root: Path, video: Any, audio: Any) -> PreparedClip:
     """Frames and audio of one clip; a clip that cannot be used comes back with its reason, it never raises.
 
     Parameters
     ----------
     clip
-        Clip id and path relative to `data.root`.
+        Clip id and path relative to `root`.
+    video, audio
+        Sections of the configuration.
     """
-    clip_id, path = clip[0], (Path(config.data.root) / clip[1]).absolute()
+    clip_id, path = clip[0], root / clip[1]
     try:
-        decoded = read_clip(path, config.video, config.audio)
-        key_frames = partial(_key_frames, path, config.video.detect_every)
-        box = locate_face(key_frames, config.video.crop_scale)
-        jpegs = list(_encode(path, decoded, box, config.video))
+        decoded = read_clip(path, video, audio)
+        key_frames = partial(_key_frames, path, video.detect_every)
+        box = locate_face(key_frames, video.crop_scale)
+        jpegs = list(_encode(path, decoded, box, video))
     except MediaError as error:
         return PreparedClip(_row(clip_id, str(error)))
     # What decoders and dlib raise on unforeseen material; faults of the code (KeyError, ...) still stop the run
@@ -90,7 +92,7 @@ def prepare_clip(clip: tuple[str, str], config: Any) -> PreparedClip:
 
 
 def _prepare_all(config: Any, clips: list[tuple[str, str]]) -> Iterator[PreparedClip]:
-    prepare = partial(prepare_clip, config=config)
+    prepare = partial(prepare_clip, root=Path(config.data.root).absolute(), video=config.video, audio=config.audio)
     if config.data.workers == 1 or len(clips) < 2:
         yield from map(prepare, clips)
         return

@@ -67,8 +67,8 @@ def detect_landmarks(
     frames_THWC
         RGB uint8 ``[T, H, W, 3]``.
     detect_every
-        Faces are detected on every n-th frame and on the last; in between the box moves linearly. Where a detection
-        fails, the frames around it are searched one by one.
+        Faces are detected on every n-th frame and on the last; in between the box moves linearly (a face hidden for
+        fewer frames than that goes unnoticed). Where a detection fails, the frames around it are searched one by one.
 
     Returns
     -------

@@ -79,8 +79,9 @@ def label_clips(config: Any, data: PreparedData, labels: Path, shapes: Path) -> 
     settings = {"sources": [data.clips, *data.shards("landmarks")], "config": config.model_dump(mode="json")}
     landmarks = read_landmarks(data, set(clips.clip_id))
     shape_rows = speaker_shapes(clips, landmarks)
-    write_table(shapes, "shapes", shape_rows, **settings)
     label, version, metrics = SOURCES[config.labels.source](config, clips, landmarks, shape_rows)
+    scale = {"deviation_scale": metrics.get("deviation_scale")}
+    write_table(shapes, "shapes", [row | scale for row in shape_rows], **settings)
     write_table(labels, "labels", _label_tables(clips, label, config.labels.source, version), **settings)
     n_frames = sum(len(landmarks[clip_id]) for clip_id in clips.clip_id)
     return StageResult(
@@ -136,18 +137,19 @@ def mean_shape(landmarks_NP2: np.ndarray) -> np.ndarray:
     return to_canonical(aligned[None])[0]
 
 
-def deviation(landmarks_TP2: np.ndarray, shape_P2: np.ndarray, window: int) -> np.ndarray:
+def smoothed_deviation(landmarks_TP2: np.ndarray, shape_P2: np.ndarray, fps: int) -> np.ndarray:
     """Root-mean-square distance of the expressive points from a shape, ``[T]``, in canonical units.
 
     Parameters
     ----------
     landmarks_TP2
-        ``[T, 68, 2]`` px.
+        ``[T, 68, 2]`` px; NaN rows (no face) give NaN wherever the smoothing reaches them.
     shape_P2
         ``[68, 2]`` in the canonical frame.
-    window
-        Frames over which shapes are averaged first (see `SMOOTHING_S`).
+    fps
+        Frames per second: shapes are averaged over `SMOOTHING_S` first.
     """
+    window = max(round(SMOOTHING_S * fps), 1)
     aligned = uniform_filter1d(to_canonical(landmarks_TP2, shape_P2), window, axis=0, mode="nearest")
     difference = (aligned - shape_P2)[:, EXPRESSIVE]
     return np.sqrt((difference**2).sum(-1).mean(-1))
@@ -166,11 +168,10 @@ def landmark_labels(
     tuple
         Labels by clip id; the source's version; metrics.
     """
-    window = max(round(SMOOTHING_S * config.video.fps), 1)
     shape_of = {row["speaker_id"]: np.asarray(row["shape"]).reshape(N_POINTS, 2) for row in shapes}
     emotional = clips[clips.emotion != "neutral"]
     deviations = {
-        row.clip_id: deviation(landmarks[row.clip_id], shape_of[row.speaker_id], window)
+        row.clip_id: smoothed_deviation(landmarks[row.clip_id], shape_of[row.speaker_id], config.video.fps)
         for row in emotional.itertuples()
     }
     emotion_of = dict(zip(emotional.clip_id, emotional.emotion, strict=True))

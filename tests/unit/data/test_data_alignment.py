@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from media_files import CLIPS, CREMA, GRID, real_images, sections, tone, write_media
 
-from eap.data.alignment import fit_sound, read_clip, ticks
+from eap.data.alignment import fit_sound, read_clip, resample, ticks
 from eap.data.media import MediaError, Sound
 
 
@@ -44,6 +44,14 @@ def test_resampling_has_no_delay(rate):
     out = fit_sound(Sound(waveform, rate, 0.0), 0.0, 16000, 16000)
     energy = out.astype(float) ** 2
     assert (energy * np.arange(16000)).sum() / energy.sum() == pytest.approx(8000, abs=0.5)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 22050])
+def test_resampling_keeps_tones_and_stops_aliases(rate):
+    kept = resample(tone(1, 1000, rate), rate, 16000)
+    np.testing.assert_allclose(kept[200:-200], tone(1, 1000)[200:-200], atol=1e-5)
+    assert len(kept) == 16000
+    assert np.abs(resample(tone(1, 9500, rate), rate, 16000)[200:-200]).max() < 1e-4
 
 
 def test_start_time_shifts_the_audio_and_silence_fills():
