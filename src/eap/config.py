@@ -140,7 +140,7 @@ class ModelConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """Adam (KNOWN); betas CHOSEN."""
+    """Adam (KNOWN); betas CHOSEN. For ANT and ERA; the student and the sync expert use torch's default betas."""
 
     name: Literal["Adam"]
     betas: tuple[Probability, Probability]
@@ -316,8 +316,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "index": ("data",),
     "labels": ("video", "labels"),
     "split": ("split", "ant"),
-    "train-student": ("video", "model", "student", "optimizer", "compute"),
-    "train-sync": ("video", "audio", "model", "sync", "optimizer", "compute"),
+    "train-student": ("video", "model", "student", "compute"),
+    "train-sync": ("video", "audio", "model", "sync", "compute"),
     "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "compute"),
     "train-era": ("emotions", "video", "audio", "model", "perceptual", "loss", "era", "optimizer", "compute"),
     "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),

@@ -70,7 +70,14 @@ SCHEMAS: dict[str, pa.Schema] = {
     # the whole catalog with its final status: used | set_aside
     "clips": _schema(**_CATALOG, **_STATUS, **_MEDIA, coverage=pa.float32()),
     # mean neutral shape per speaker in the canonical frame of eap.data.pose; speaker "*" is the mean over speakers
-    "shapes": _schema(speaker_id=pa.string(), shape=_POINTS, n_frames=pa.int64(), made_from=pa.string()),
+    # deviation_scale: the deviation that label source "landmarks" counts as intensity 1 (one value for all rows)
+    "shapes": _schema(
+        speaker_id=pa.string(),
+        shape=_POINTS,
+        n_frames=pa.int64(),
+        made_from=pa.string(),
+        deviation_scale=pa.float32(),
+    ),
     "labels": _schema(
         clip_id=pa.string(),
         frame=pa.int32(),

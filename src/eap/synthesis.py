@@ -40,7 +40,7 @@ class Synthesizer:
         self.window = read_record(model)["config"]["era"]["frames"]
 
     def hear(self, mel_TM: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """Emotion embeddings e ``[T, d_e]`` of a voice, and the valence and arousal ``[T, 2]`` that theta reads in them."""
+        """Emotion embeddings e ``[T, d_e]`` of a voice, and theta's valence and arousal of them, ``[T, 2]``."""
         e = self.emotion_encoder(self._mel(mel_TM, self.audio.emotion_context))[0]
         return e, self.theta(e).cpu().numpy()
 

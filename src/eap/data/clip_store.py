@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from scipy.ndimage import gaussian_filter1d
 
+from eap.data.jpeg import decode_jpeg
 from eap.data.layout import PreparedData
 from eap.data.pose import N_POINTS, pose_only_landmarks
 from eap.schemas import check_table, read_table
@@ -58,8 +59,10 @@ class ClipStore:
     def __init__(self, data: PreparedData, image_size: int, cache_bytes: int = 2 << 30) -> None:
         self.image_size = image_size
         self.clips = read_table(data.splits, "splits").set_index("clip_id")
-        shapes = read_table(data.shapes, "shapes").set_index("speaker_id")["shape"]
-        self._shapes = {s: np.asarray(v, np.float32).reshape(N_POINTS, 2) for s, v in shapes.items()}
+        shapes = read_table(data.shapes, "shapes").set_index("speaker_id")
+        self._shapes = {s: np.asarray(v, np.float32).reshape(N_POINTS, 2) for s, v in shapes["shape"].items()}
+        self.deviation_scale = float(shapes["deviation_scale"].iloc[0])
+        """Deviation from the neutral shape that the labels count as intensity 1; NaN if they were made otherwise."""
         self._rows = {table: _row_groups(data, table) for table in ("frames", "landmarks", "mel")}
         labels = read_table(data.labels, "labels", ["clip_id", "frame", "valence", "arousal"])
         self._labels = {
@@ -105,7 +108,7 @@ class ClipStore:
             clip_id=clip_id,
             speaker_id=row["speaker_id"],
             emotion=row["emotion"],
-            frames_THWC=np.stack([decode_frame(jpeg, self.image_size) for jpeg in frames["jpeg"]]),
+            frames_THWC=np.stack([resize_frame(decode_jpeg(jpeg), self.image_size) for jpeg in frames["jpeg"]]),
             landmarks_TP2=landmarks.astype(np.float32),
             pose_TP2=pose_only_landmarks(steady, self.shape(row["speaker_id"])).astype(np.float32),
             mel_TM=mel.astype(np.float32),
@@ -115,12 +118,6 @@ class ClipStore:
     def _read(self, table: str, clip_id: str) -> pd.DataFrame:
         path, group = self._rows[table][clip_id]
         return pq.ParquetFile(path).read_row_group(group).to_pandas().sort_values("frame")
-
-
-def decode_frame(jpeg: bytes, image_size: int) -> np.ndarray:
-    """A cached frame as uint8 RGB ``[H, W, 3]`` at `image_size`."""
-    image = cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    return resize_frame(image, image_size)
 
 
 def resize_frame(image_HWC: np.ndarray, size: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.ndimage import uniform_filter1d
+from numpy.lib.stride_tricks import sliding_window_view
 
 from eap.data.layout import PreparedData
 from eap.data.pose import to_canonical
@@ -150,7 +150,10 @@ def smoothed_deviation(landmarks_TP2: np.ndarray, shape_P2: np.ndarray, fps: int
         Frames per second: shapes are averaged over `SMOOTHING_S` first.
     """
     window = max(round(SMOOTHING_S * fps), 1)
-    aligned = uniform_filter1d(to_canonical(landmarks_TP2, shape_P2), window, axis=0, mode="nearest")
+    before = window // 2
+    padded = np.pad(to_canonical(landmarks_TP2, shape_P2), ((before, window - 1 - before), (0, 0), (0, 0)), "edge")
+    # Not a running sum, which would carry one missing frame's NaN to the clip's end.
+    aligned = sliding_window_view(padded, window, axis=0).mean(-1)
     difference = (aligned - shape_P2)[:, EXPRESSIVE]
     return np.sqrt((difference**2).sum(-1).mean(-1))
 

@@ -43,8 +43,8 @@ def augment(frames_NCHW: Tensor, landmarks_NP2: Tensor, rng: np.random.Generator
     The student will judge generated frames, which are blurrier and less regular than any it was taught on.
     """
     n = len(frames_NCHW)
-    angle, scale = rng.uniform(-0.25, 0.25, n), rng.uniform(0.85, 1.15, n)
-    shift = rng.uniform(-0.12, 0.12, (n, 2))
+    angle, scale = rng.uniform(-0.1, 0.1, n), rng.uniform(0.94, 1.06, n)
+    shift = rng.uniform(-0.05, 0.05, (n, 2))
     c, s = np.cos(angle) * scale, np.sin(angle) * scale
     forward = np.stack([np.stack([c, -s, shift[:, 0]], -1), np.stack([s, c, shift[:, 1]], -1)], -2)
     square = np.concatenate([forward, np.broadcast_to([[[0.0, 0.0, 1.0]]], (n, 1, 3))], 1)
@@ -73,8 +73,8 @@ def train_student(config: Any, data: PreparedData, model: Path, history: Path, l
     rng = np.random.default_rng([section.seed, 9])
     mean_shape = torch.stack([torch.from_numpy(store[c].landmarks_TP2.mean(0)) for c in ids[:64]]).mean(0)
     student = LandmarkStudent(section.channels, config.model.image_size, mean_shape).to(device)
-    optimizer = Adam(student.parameters(), section.lr, config.optimizer.betas)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, section.steps)
+    optimizer = Adam(student.parameters(), section.lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, section.lr, section.steps)
 
     def step(number: int) -> dict[str, float]:
         rng = np.random.default_rng([section.seed, number])

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights
 
+from eap.data.pose import LIPS
 from eap.losses.lip import lip_loss
 from eap.losses.perceptual import perceptual_loss, pyramid
 from eap.models.lip_landmarks import LandmarkStudent
 from eap.models.perceptual import Vgg19Features
 from eap.stage import StageError
-
-LIPS = slice(48, 68)
 
 
 class Reconstruction(nn.Module):

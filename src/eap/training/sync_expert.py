@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Adam
 
-from eap.data.clip_store import Clip, ClipStore
+from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
 from eap.data.windows import to_image
 from eap.models.syncnet import WINDOW, SyncExpert
@@ -23,6 +23,8 @@ from eap.training.checkpoint import save_model
 from eap.training.engine import optimise, run_steps, write_history
 
 VALIDATION_BATCHES = 4
+EMBED_WINDOWS = 64
+"""Windows embedded at once."""
 
 
 def clip_windows(frames_TCHW: Tensor, mel_TM: Tensor, starts: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -34,32 +36,49 @@ def clip_windows(frames_TCHW: Tensor, mel_TM: Tensor, starts: np.ndarray) -> tup
 def draw_windows(
     store: ClipStore, ids: list[str], rng: np.random.Generator, clips: int, windows: int
 ) -> tuple[Tensor, Tensor]:
-    """Windows of several clips: ``[clips x windows, ...]``, each clip's windows at different times."""
+    """Windows of several clips at different times: lips ``[C, L, 5, 3, H, W]`` in [-1, 1], sound ``[C, L, M, 5]``.
+
+    L is `windows`, or what the shortest of the drawn clips has.
+    """
+    drawn = [store[str(clip_id)] for clip_id in rng.choice(ids, clips, replace=len(ids) < clips)]
+    length = min(windows, *(len(clip) - WINDOW + 1 for clip in drawn))
     lips, sound = [], []
-    for clip_id in rng.choice(ids, clips, replace=len(ids) < clips):
-        clip: Clip = store[str(clip_id)]
-        last = len(clip) - WINDOW + 1
-        starts = rng.choice(last, min(windows, last), replace=False)
+    for clip in drawn:
+        starts = rng.choice(len(clip) - WINDOW + 1, length, replace=False)
         frames, mel = clip_windows(torch.from_numpy(clip.frames_THWC), torch.from_numpy(clip.mel_TM), starts)
         lips.append(to_image(frames.numpy()))
         sound.append(mel)
-    return torch.cat(lips), torch.cat(sound)
+    return torch.stack(lips), torch.stack(sound)
 
 
-def match_loss(expert: SyncExpert, lips: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of finding each window's sound among all of the batch, and of finding its lips; and the accuracy.
+def match_loss(expert: SyncExpert, lips_CL: Tensor, sound_CL: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of finding each window's sound among those of its own clip, and its lips; and the accuracy.
 
-    Distances are Euclidean and not normalised, as LSE will use them. Chance is ``ln N``, ``1 / N``.
+    Only the clip's own windows compete: across clips the speaker's face and voice would give the answer away.
+    Distances are Euclidean and not normalised, as LSE will use them. Chance is ``ln L`` and ``1 / L``.
     """
-    distance = torch.cdist(expert.embed_video(lips), expert.embed_audio(sound))
-    logits = -F.softplus(expert.scale) * distance
-    target = torch.arange(len(logits), device=logits.device)
-    loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-    return loss, (logits.argmax(1) == target).float().mean()
+    clips, length = lips_CL.shape[:2]
+    lips = expert.embed_video(lips_CL.flatten(0, 1)).unflatten(0, (clips, length))
+    sound = expert.embed_audio(sound_CL.flatten(0, 1)).unflatten(0, (clips, length))
+    logits = -F.softplus(expert.scale) * torch.cdist(lips, sound)
+    target = torch.arange(length, device=logits.device).repeat(clips)
+    by_lips, by_sound = logits.flatten(0, 1), logits.transpose(1, 2).flatten(0, 1)
+    loss = (F.cross_entropy(by_lips, target) + F.cross_entropy(by_sound, target)) / 2
+    return loss, (by_lips.argmax(1) == target).float().mean()
+
+
+@torch.no_grad()
+def embed_clip(expert: SyncExpert, frames_THWC: np.ndarray, mel_TM: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The expert's embeddings of every window of a clip: video ``[L, D]`` and audio ``[L, D]``, L = T - 4."""
+    device = expert.scale.device
+    starts = np.arange(len(mel_TM) - WINDOW + 1)
+    frames, mel = clip_windows(torch.from_numpy(np.ascontiguousarray(frames_THWC)), torch.from_numpy(mel_TM), starts)
+    video = [expert.embed_video(to_image(part.numpy()).to(device)) for part in frames.split(EMBED_WINDOWS)]
+    return torch.cat(video).cpu().numpy(), expert.embed_audio(mel.to(device)).cpu().numpy()
 
 
 def train_sync(config: Any, data: PreparedData, model: Path, history: Path, log: Log) -> StageResult:
-    """Train the expert on the training split; `nothing_learnt` is 1 if held-out loss does not beat chance."""
+    """Train the expert on the training split; its held-out loss stands beside the loss of chance."""
     section, device = config.sync, config.compute.device
     seed_everything(section.seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size)
@@ -67,7 +86,8 @@ def train_sync(config: Any, data: PreparedData, model: Path, history: Path, log:
     if not ids:
         raise StageError("no training clip; see the set-aside reasons in the clips table")
     expert = SyncExpert(config.audio.n_mels, section.channels, section.d_embedding).to(device)
-    optimizer = Adam(expert.parameters(), section.lr, config.optimizer.betas)
+    optimizer = Adam(expert.parameters(), section.lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, section.lr, section.steps)
 
     def draw(split: list[str], stream: int, number: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([section.seed, stream, number])
@@ -77,6 +97,7 @@ def train_sync(config: Any, data: PreparedData, model: Path, history: Path, log:
     def step(number: int) -> dict[str, float]:
         loss, accuracy = match_loss(expert, *draw(ids, 0, number))
         optimise(optimizer, loss)
+        schedule.step()
         return {"loss": loss.item(), "accuracy": accuracy.item()}
 
     @torch.no_grad()
@@ -84,11 +105,12 @@ def train_sync(config: Any, data: PreparedData, model: Path, history: Path, log:
         if not held_out:
             return {}
         expert.eval()
-        rows = [match_loss(expert, *draw(held_out, 1, i)) for i in range(VALIDATION_BATCHES)]
+        batches = [draw(held_out, 1, i) for i in range(VALIDATION_BATCHES)]
+        rows = [match_loss(expert, *batch) for batch in batches]
         expert.train()
         loss, accuracy = (sum(column).item() / len(rows) for column in zip(*rows, strict=True))
-        chance = math.log(section.clips_per_batch * section.windows_per_clip)
-        return {"loss": loss, "accuracy": accuracy, "nothing_learnt": float(loss >= chance)}
+        chance = sum(math.log(lips.shape[1]) for lips, _ in batches) / len(batches)
+        return {"loss": loss, "chance_loss": chance, "accuracy": accuracy}
 
     rows = run_steps(
         name="sync", steps=section.steps, steps_per_epoch=max(len(ids) // section.clips_per_batch, 1), step=step,

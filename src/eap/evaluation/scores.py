@@ -1,0 +1,140 @@
+"""From what was measured on a clip to rows of the scores table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eap.data.clip_store import Clip
+from eap.evaluation.intensity import ccc, drop_undefined, pcc, rmse
+from eap.evaluation.lip_distance import lmd, opening_correlation
+from eap.evaluation.lip_sync import sync_distances, sync_scores
+
+AGREEMENT = {"rmse": rmse, "pcc": pcc, "ccc": ccc}
+QUANTITIES = ("intensity", "valence", "arousal")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Emotion that one judge read, frame by frame, from one variant of one clip."""
+
+    clip: Clip
+    variant: str
+    judge: str
+    va_T2: np.ndarray | None
+    """Valence and arousal; None for a judge that reads intensity only."""
+    intensity_T: np.ndarray | None = None
+    """Given where `va_T2` is not."""
+
+    def read(self, quantity: str) -> np.ndarray | None:
+        """The judge's ``[T]`` values, or None if this judge does not read the quantity."""
+        if self.va_T2 is None:
+            return self.intensity_T if quantity == "intensity" else None
+        return _quantity(self.va_T2, quantity)
+
+    def true(self, quantity: str) -> np.ndarray:
+        """The labels' ``[T]`` values."""
+        return _quantity(self.clip.va_T2, quantity)
+
+    def frame_rows(self, seed: int) -> pd.DataFrame:
+        """Rows of the curves table."""
+        columns: dict[str, Any] = {
+            "seed": seed,
+            "clip_id": self.clip.clip_id,
+            "variant": self.variant,
+            "judge": self.judge,
+            "frame": np.arange(len(self.clip)),
+        }
+        for quantity in QUANTITIES:
+            columns[quantity] = self.read(quantity)
+            columns[f"true_{quantity}"] = self.true(quantity)
+        return pd.DataFrame(columns)
+
+
+def clip_rows(
+    clip: Clip, variant: str, landmarks_TP2: np.ndarray, video_LD: np.ndarray, audio_LD: np.ndarray, offsets: int
+) -> list[dict[str, Any]]:
+    """Lip scores of one variant of one clip.
+
+    Parameters
+    ----------
+    landmarks_TP2
+        dlib's landmarks of the variant, px at a 256 scale, NaN where no face was found.
+    video_LD, audio_LD
+        The sync expert's embeddings.
+    offsets
+        Offsets searched on each side, frames.
+    """
+    plain = lmd(landmarks_TP2, clip.landmarks_TP2)
+    sync = sync_scores(sync_distances(video_LD, audio_LD, offsets))
+    lost = "no face was found in any frame" if plain.n == 0 else None
+    still = "the mouth does not move: a correlation is not defined"
+    values: list[tuple[str, float, str | None]] = [
+        ("lmd", plain.value, lost),
+        ("lmd_center", lmd(landmarks_TP2, clip.landmarks_TP2, "center").value, lost),
+        ("lmd_interocular", lmd(landmarks_TP2, clip.landmarks_TP2, "interocular").value, lost),
+        ("opening_correlation", opening_correlation(landmarks_TP2, clip.landmarks_TP2), lost or still),
+        ("coverage", plain.coverage, None),
+        ("lse_d_expert", sync.lse_d, None),
+        ("lse_c_expert", sync.lse_c, None),
+        ("offset_expert", abs(sync.offset), None),
+    ]
+    return [
+        {
+            "variant": variant,
+            "metric": metric,
+            "scope": "clip",
+            "clip_id": clip.clip_id,
+            "speaker_id": clip.speaker_id,
+            "emotion": clip.emotion,
+            "n": plain.n if metric.startswith(("lmd", "opening")) else len(clip),
+            **_value(value, reason),
+        }
+        for metric, value, reason in values
+    ]
+
+
+def pooled_rows(judged: list[Judged]) -> list[dict[str, Any]]:
+    """Agreement of intensity, valence and arousal with the labels, pooled over all test frames."""
+
+    def key(j: Judged) -> tuple[str, str]:
+        return j.variant, j.judge
+
+    rows = []
+    for (variant, judge), group in groupby(sorted(judged, key=key), key=key):
+        members = list(group)
+        for quantity in QUANTITIES:
+            read = [j.read(quantity) for j in members]
+            if any(values is None for values in read):
+                continue
+            predicted, target = drop_undefined(
+                np.concatenate(read), np.concatenate([j.true(quantity) for j in members])
+            )
+            for metric, function in AGREEMENT.items():
+                value = function(predicted, target) if len(predicted) else float("nan")
+                reason = "prediction or label is constant" if len(predicted) else "no face was found in any frame"
+                rows.append(
+                    {
+                        "variant": variant,
+                        "metric": f"{metric}_{quantity}/{judge}",
+                        "scope": "pooled",
+                        "n": len(predicted),
+                        **_value(value, reason),
+                    }
+                )
+    return rows
+
+
+def _quantity(va_T2: np.ndarray, quantity: str) -> np.ndarray:
+    if quantity == "intensity":
+        return np.linalg.norm(va_T2, axis=1)
+    return va_T2[:, QUANTITIES.index(quantity) - 1]
+
+
+def _value(value: float, reason: str | None) -> dict[str, Any]:
+    """A defined value, or none with its reason."""
+    return {"value": float(value), "reason": None} if np.isfinite(value) else {"value": None, "reason": reason}
