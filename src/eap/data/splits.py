@@ -70,8 +70,8 @@ def by_speaker(used: pd.DataFrame, split: Any) -> dict[str, str]:
 def by_clip(used: pd.DataFrame, split: Any) -> dict[str, str]:
     """Split of each clip id so that every speaker is also in training.
 
-    Test and validation take their share of each speaker's clips, rounded, in turn over the speaker's emotions. A
-    speaker's only neutral clip stays in training (neutralization needs it as target), and so does an only clip.
+    Test and validation take their share of each speaker's clips, rounded, in turn over the speaker's emotions. One
+    neutral clip of each speaker stays in training (neutralization needs it as target), and so does an only clip.
 
     Raises
     ------
@@ -82,8 +82,7 @@ def by_clip(used: pd.DataFrame, split: Any) -> dict[str, str]:
     turns = {speaker: _turns(own, split.seed) for speaker, own in used.groupby("speaker_id", sort=True)}
     counts = used.speaker_id.value_counts()
     n_test = {speaker: min(round(split.test * counts[speaker]), len(turns[speaker])) for speaker in turns}
-    emotional = set(used.clip_id[used.emotion != "neutral"])
-    _give_one(n_test, turns, counts, split.seed, emotional)
+    _give_one(n_test, turns, used, split.seed)
     for speaker, clip_ids in turns.items():
         n_validation = round(split.validation * counts[speaker])
         for i, clip_id in enumerate(clip_ids[: n_test[speaker] + n_validation]):
@@ -91,10 +90,11 @@ def by_clip(used: pd.DataFrame, split: Any) -> dict[str, str]:
     return split_of
 
 
-def _give_one(
-    n_test: dict[str, int], turns: dict[str, list[str]], counts: pd.Series, seed: int, emotional: set[str]
-) -> None:
+def _give_one(n_test: dict[str, int], turns: dict[str, list[str]], used: pd.DataFrame, seed: int) -> None:
     """Where rounding left the test without any clip, or without an emotional one that can be spared, add one."""
+    counts = used.speaker_id.value_counts()
+    emotional = set(used.clip_id[used.emotion != "neutral"])
+    n_emotional = used.speaker_id[used.emotion != "neutral"].value_counts()
     chosen = [clip_id for speaker, ids in turns.items() for clip_id in ids[: n_test[speaker]]]
     spare = [speaker for speaker, ids in turns.items() if ids]
     if not spare:
@@ -102,7 +102,7 @@ def _give_one(
             "split.by: clip finds no clip for the test: every speaker has a single clip (or a single neutral one). "
             "Add clips per speaker, or set split.by: speaker"
         )
-    feeling = [speaker for speaker in spare if sum(clip_id in emotional for clip_id in turns[speaker]) > 1]
+    feeling = [s for s in spare if n_emotional.get(s, 0) > 1 and emotional.intersection(turns[s][n_test[s] :][:1])]
     candidates = feeling if feeling and not emotional.intersection(chosen) else [] if chosen else spare
     if candidates:
         richest = min(candidates, key=lambda speaker: (-counts[speaker], _hash(seed, speaker)))
@@ -111,14 +111,11 @@ def _give_one(
 
 def _turns(own: pd.DataFrame, seed: int) -> list[str]:
     """A speaker's clips that may leave training, in turn over emotions (neutral last), otherwise by hash."""
-    if len(own) < 2:
-        return []
     rows = sorted(own.itertuples(), key=lambda row: _hash(seed, row.clip_id))
     per_emotion: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         per_emotion[row.emotion].append(row.clip_id)
-    if len(per_emotion["neutral"]) == 1:
-        del per_emotion["neutral"]
+    per_emotion["neutral"] = per_emotion["neutral"][:-1]
     order = sorted(per_emotion, key=lambda emotion: (emotion == "neutral", _hash(seed, emotion)))
     ranks = range(max((len(ids) for ids in per_emotion.values()), default=0))
     in_turn = [per_emotion[emotion][rank] for rank in ranks for emotion in order if rank < len(per_emotion[emotion])]
