@@ -4,7 +4,7 @@ import shlex
 import eap
 from eap.config import stage_sections
 from eap.data.layout import PreparedData
-from eap.digest import code_digest, listing_digest
+from eap.digest import code_digest, file_sha256, listing_digest
 
 CLIP_STORE = ("clips", "splits", "labels", "shapes", "frames", "mel", "landmarks")  # read by every training stage
 DATA = PreparedData(Path("results/data"))

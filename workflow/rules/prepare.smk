@@ -193,7 +193,9 @@ rule split_clips:
         runtime=30,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "split"),
+        # Of section `ant` the split reads one value; recording all of it would rebuild everything for each change there.
+        config=lambda wildcards, output: stage_sections(cfg, "split"),
+        recorded=f"{cfg.split.model_dump_json()} {cfg.ant.neutralization}",
         code=code_digest("eap.data.splits"),
     shell:
         "python -m eap {params.tracking} split --config {params.config:q} --clips {input.clips:q}"

@@ -3,7 +3,7 @@
 
 rule build_report:
     input:
-        **prepared("clips", "splits", "labels"),
+        **prepared("clips", "splits", "shapes"),
         student=rules.train_student.output.history,
         sync=rules.train_sync.output.history,
         ant=expand(rules.train_ant.output.history, seed=cfg.seeds),
@@ -28,6 +28,7 @@ rule build_report:
         tracking=tracking,
         config=stage_sections(cfg, "report"),
         code=code_digest("eap.reporting.page"),
+        templates=[file_sha256(path) for path in sorted((Path(eap.__file__).parent / "reporting/templates").iterdir())],
         results=subpath(output.page, ancestor=2),
     shell:
         "python -m eap {params.tracking} report --config {params.config:q} --results {params.results:q}"

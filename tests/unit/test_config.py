@@ -1,0 +1,166 @@
+"""Presets, validation, and what reaches a stage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from eap.config import STAGES, Config, ConfigError, deep_merge, load_config, load_stage, read_yaml, stage_sections
+
+PRESETS = Path(__file__).parents[2] / "workflow" / "presets"
+OVERLAYS = sorted(path for path in PRESETS.glob("*.yaml") if path.stem != "paper")
+
+
+def set_keys(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Leaves of a nested mapping as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(set_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+    return flat
+
+
+def test_paper_preset_states_the_supplement() -> None:
+    """Suppl. B.2, literally."""
+    paper = load_config({}, PRESETS)
+    assert paper.preset == "paper"
+    assert (paper.video.fps, paper.video.size, paper.model.image_size) == (25, 256, 256)
+    assert (paper.audio.sample_rate, paper.audio.win_length, paper.audio.hop_length) == (16000, 640, 640)
+    assert paper.optimizer.name == "Adam"
+    assert (paper.ant.lr, paper.era.lr_ant, paper.era.lr_backbone, paper.era.lr_heads) == (2e-4, 5e-5, 2e-5, 5e-4)
+    loss = paper.loss
+    assert (loss.per, loss.inten) == (10, 10)
+    assert (loss.lip, loss.adv, loss.metric, loss.e_adv, loss.cls) == (5, 5, 5, 5, 5)
+    assert (paper.ant.batch_size, paper.era.batch_size) == (4, 4)
+    assert (paper.ant.epochs, paper.era.epochs) == (500, 500)
+    assert len(paper.seeds) == 5
+    assert (paper.perceptual.network, paper.perceptual.weights) == ("vgg19", "imagenet")
+    assert paper.ant.neutralization
+
+
+def test_paper_preset_is_complete() -> None:
+    complete = Config.model_validate({"preset": "paper", **read_yaml(PRESETS / "paper.yaml")})
+    assert complete == load_config({"preset": "paper"}, PRESETS)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_overlays_are_valid_and_list_only_deviations(overlay: Path) -> None:
+    load_config({"preset": overlay.stem}, PRESETS)
+    paper = set_keys(read_yaml(PRESETS / "paper.yaml"))
+    repeated = [key for key, value in set_keys(read_yaml(overlay)).items() if paper[key] == value]
+    assert repeated == []
+
+
+def test_a_key_that_is_given_wins_over_preset_and_paper() -> None:
+    config = load_config({"preset": "clips", "ant": {"epochs": 3}}, PRESETS)
+    clips = load_config({"preset": "clips"}, PRESETS)
+    assert config.ant.epochs == 3
+    assert config.ant.frames == clips.ant.frames != load_config({}, PRESETS).ant.frames
+
+
+def test_merge_replaces_lists_and_merges_mappings() -> None:
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 4}
+    assert deep_merge(base, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}, "d": 4}
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 4}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"preset": "papre"}, ["preset", "'papre'", "clips", "paper"]),
+        ({"ant": {"epoch": 3}}, ["ant.epoch", "unknown key", "3", "epochs"]),
+        ({"model": {"layers": 0}}, ["model.layers", "0", "greater than 0"]),
+        ({"loss": {"lip": -1}}, ["loss.lip", "-1", "greater than or equal to 0"]),
+        ({"ant": {"lr": "fast"}}, ["ant.lr", "'fast'", "number"]),
+        ({"ant": {"lr": float("nan")}}, ["ant.lr", "nan", "finite"]),
+        ({"optimizer": {"name": "AdamW"}}, ["optimizer.name", "'AdamW'", "'Adam'"]),
+        ({"seeds": []}, ["seeds", "at least 1"]),
+        ({"seeds": [1, 1]}, ["seeds", "once", "[1, 1]"]),
+        ({"emotions": ["happy", "sad"]}, ["emotions", "neutral"]),
+        ({"emotions": ["neutral", "bored"]}, ["emotions.1", "'bored'", "'happy'"]),
+        ({"audio": {"hop_length": 320}}, ["audio.hop_length", "320", "video.fps", "25", "16000"]),
+        ({"audio": {"win_length": 800}}, ["audio", "win_length (800)", "n_fft (640)"]),
+        ({"audio": {"fmax_hz": 9000}}, ["audio", "9000", "8000"]),
+        ({"video": {"min_frames": 5}}, ["video.min_frames (5)", "at least 8"]),
+        ({"model": {"heads": 3}}, ["model", "d_model (512)", "heads (3)"]),
+        ({"model": {"image_size": 100}}, ["model.image_size", "100", "multiple of 16"]),
+        ({"split": {"test": 0.5, "validation": 0.6}}, ["split", "0.6", "0.5", "below 1"]),
+        ({"perceptual": {"network": "student"}}, ["perceptual", "'student'", "trained", "'imagenet'"]),
+        ({"perceptual": {"weights": "random", "path": "x.pth"}}, ["perceptual", "path", "'random'"]),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_key_value_and_remedy(overrides: dict, said: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides, PRESETS)
+    for part in said:
+        assert part in str(caught.value)
+
+
+def test_every_fault_is_named_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)ant\.epochs.*era\.frames"):
+        load_config({"ant": {"epochs": 0}, "era": {"frames": 0}}, PRESETS)
+
+
+def test_the_configuration_is_frozen() -> None:
+    config = load_config({}, PRESETS)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.ant.epochs = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_gets_exactly_its_sections(stage: str) -> None:
+    config = load_config({}, PRESETS)
+    text = stage_sections(config, stage)
+    assert tuple(sorted(json.loads(text))) == tuple(sorted(STAGES[stage]))
+    sections = load_stage(stage, text)
+    for name in STAGES[stage]:
+        assert getattr(sections, name) == getattr(config, name)
+
+
+def test_sections_are_one_canonical_line() -> None:
+    """The rerun trigger is this text: the same values must give the same text."""
+    one = load_config({"ant": {"epochs": 3, "frames": 5}}, PRESETS)
+    two = load_config({"ant": {"frames": 5, "epochs": "3"}}, PRESETS)
+    assert stage_sections(one, "train-ant") == stage_sections(two, "train-ant")
+    assert "\n" not in stage_sections(one, "train-ant")
+
+
+def test_one_changed_value_reaches_only_the_stages_that_read_it() -> None:
+    before, after = load_config({}, PRESETS), load_config({"ant": {"epochs": 3}}, PRESETS)
+    changed = {stage for stage in STAGES if stage_sections(before, stage) != stage_sections(after, stage)}
+    assert changed == {stage for stage, sections in STAGES.items() if "ant" in sections} >= {"train-ant"}
+    assert "train-era" not in changed
+
+
+def test_a_stage_takes_a_whole_configuration_file_but_no_unknown_key(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.yaml"
+    whole.write_text(yaml.safe_dump(load_config({}, PRESETS).model_dump(mode="json")))
+    assert load_stage("mel", str(whole)).audio.n_mels == 80
+    whole.write_text(whole.read_text() + "melody: 1\n")
+    with pytest.raises(ConfigError, match="melody: unknown key"):
+        load_stage("mel", str(whole))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{not json", "not valid JSON"),
+        ("{}", "missing"),
+        ("absent.yaml", r"absent\.yaml: cannot be read"),
+    ],
+)
+def test_a_stage_refuses_broken_sections(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_stage("mel", text)
+
+
+@pytest.mark.parametrize(("text", "said"), [("a: [1", "not valid YAML"), ("- 1\n", "found a list")])
+def test_a_yaml_file_must_be_a_mapping(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_yaml(path)

@@ -1,0 +1,41 @@
+"""A wrong configuration is refused before any job starts, by key, value and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Checkout
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        (
+            "{ant: {epoch: 3, epochs: many}}",
+            ["ant.epoch: unknown key (value 3)", "allowed here: batch_size", "ant.epochs: 'many' is not", "integer"],
+        ),
+        ("{audio: {hop_length: 320}}", ["audio.hop_length (320) x video.fps (25)", "audio.sample_rate (16000)"]),
+    ],
+    ids=["keys and types", "contradiction"],
+)
+def test_refused_before_any_job(checkout: Checkout, tmp_path: Path, overlay: str, said: list[str]) -> None:
+    (tmp_path / "overlay.yaml").write_text(overlay)
+    output = checkout.snakemake(tmp_path, "--dry-run", "--configfile", "overlay.yaml", check=False)
+    for part in said:
+        assert part in output
+    assert "Traceback" not in output
+    assert "pydantic" not in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_key_on_the_command_line_is_merged(checkout: Checkout, tmp_path: Path) -> None:
+    jobs = checkout.planned(tmp_path, "--config", "seeds=[4]", "data={shards: 3}")
+    assert (jobs["extract_frames"], jobs["train_ant"], jobs["train_era"]) == (3, 1, 1)
+
+
+def test_absent_clips_are_named_with_the_remedy(checkout: Checkout, tmp_path: Path) -> None:
+    output = checkout.snakemake(tmp_path, "--cores", "1", "--show-failed-logs", check=False)
+    assert "data.root: 'data/clips' is not a folder" in output
+    assert "make demo CLIPS=folder" in output
+    assert not (tmp_path / "results" / "data").exists() or not any((tmp_path / "results" / "data").iterdir())
