@@ -121,6 +121,7 @@ class ModelConfig(Section):
     image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
     base_channels: PositiveInt = Field(description="channels after the stem")
     max_channels: PositiveInt
+    max_skip_px: Annotated[int, Field(ge=8)] = Field(description="largest source map that enters the decoder, px")
     residual_blocks: Annotated[int, Field(ge=0)] = Field(description="AdaIN residual blocks of the bottleneck")
     d_model: PositiveInt
     d_feedforward: PositiveInt

@@ -75,7 +75,14 @@ class Synthesizer:
         -------
         np.ndarray
             uint8 RGB ``[T, H, W, 3]``.
+
+        Raises
+        ------
+        ValueError
+            If voice and pose differ in length.
         """
+        if len(mel_TM) != len(pose_TP2):
+            raise ValueError(f"one pose per mel column is needed, got {len(pose_TP2)} and {len(mel_TM)}")
         identity = self.ant.encode_identity(
             to_image(source_HWC)[None].to(self.device), torch.from_numpy(source_pose_P2)[None].to(self.device)
         )

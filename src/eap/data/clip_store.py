@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from eap.data.jpeg import decode_jpeg
 from eap.data.layout import PreparedData
-from eap.data.pose import N_POINTS, pose_only_landmarks
+from eap.data.pose import LANDMARK_SCALE_PX, N_POINTS, pose_only_landmarks
 from eap.schemas import check_table, read_table
 from eap.stage import StageError
 
@@ -32,12 +33,12 @@ class Clip:
     frames_THWC: np.ndarray
     """uint8 RGB at the size that was asked for."""
     landmarks_TP2: np.ndarray
-    """float32, px at the cached size (256 scale)."""
+    """float32, px at a 256 scale, whatever the cached size."""
     pose_TP2: np.ndarray
     """Pose-only landmarks, same units."""
     mel_TM: np.ndarray
     va_T2: np.ndarray
-    """Pseudo labels; zeros where the store was opened without labels."""
+    """Pseudo labels of valence and arousal."""
 
     def __len__(self) -> int:
         return len(self.frames_THWC)
@@ -66,7 +67,7 @@ class ClipStore:
         self._rows = {table: _row_groups(data, table) for table in ("frames", "landmarks", "mel")}
         labels = read_table(data.labels, "labels", ["clip_id", "frame", "valence", "arousal"])
         self._labels = {
-            clip_id: rows.sort_values("frame")[["valence", "arousal"]].to_numpy(np.float32)
+            clip_id: rows.sort_values("frame")[["valence", "arousal"]].to_numpy(np.float32, copy=True)
             for clip_id, rows in labels.groupby("clip_id")
         }
         self._cache: OrderedDict[str, Clip] = OrderedDict()
@@ -99,16 +100,18 @@ class ClipStore:
         frames = self._read("frames", clip_id)
         landmarks = np.stack(self._read("landmarks", clip_id)["landmarks"]).reshape(-1, N_POINTS, 2)
         mel = np.stack(self._read("mel", clip_id)["mel"])
-        va = self._labels.get(clip_id)
+        va = self._find(self._labels, "labels", clip_id)
         lengths = {"frames": len(frames), "landmarks": len(landmarks), "mel": len(mel), "labels": len(va)}
         if len(set(lengths.values())) > 1:
             raise StageError(f"clip {clip_id}: the caches disagree in length ({lengths}); prepare it again")
+        images = [decode_jpeg(jpeg) for jpeg in frames["jpeg"]]
+        landmarks = landmarks * (LANDMARK_SCALE_PX / images[0].shape[0])
         steady = gaussian_filter1d(landmarks, POSE_SMOOTHING_FRAMES, axis=0, mode="nearest")
         return Clip(
             clip_id=clip_id,
             speaker_id=row["speaker_id"],
             emotion=row["emotion"],
-            frames_THWC=np.stack([resize_frame(decode_jpeg(jpeg), self.image_size) for jpeg in frames["jpeg"]]),
+            frames_THWC=np.stack([resize_frame(image, self.image_size) for image in images]),
             landmarks_TP2=landmarks.astype(np.float32),
             pose_TP2=pose_only_landmarks(steady, self.shape(row["speaker_id"])).astype(np.float32),
             mel_TM=mel.astype(np.float32),
@@ -116,8 +119,14 @@ class ClipStore:
         )
 
     def _read(self, table: str, clip_id: str) -> pd.DataFrame:
-        path, group = self._rows[table][clip_id]
+        path, group = self._find(self._rows[table], table, clip_id)
         return pq.ParquetFile(path).read_row_group(group).to_pandas().sort_values("frame")
+
+    @staticmethod
+    def _find(rows: dict[str, Any], table: str, clip_id: str) -> Any:
+        if clip_id not in rows:
+            raise StageError(f"clip {clip_id}: in the split, but not in table {table}; prepare it again")
+        return rows[clip_id]
 
 
 def resize_frame(image_HWC: np.ndarray, size: int) -> np.ndarray:

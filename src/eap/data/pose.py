@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 N_POINTS = 68
+LANDMARK_SCALE_PX = 256.0
+"""Networks and scores take landmarks in px of a 256-px image, whatever the image's own size."""
 LIPS = slice(48, 68)
 """Lip points (48-67), the points of L_lip and LMD."""
 

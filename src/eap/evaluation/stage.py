@@ -20,6 +20,7 @@ from eap.data.clip_store import Clip, ClipStore, resize_frame
 from eap.data.encode import PROVENANCE, write_video
 from eap.data.landmarks import detect_landmarks
 from eap.data.layout import PreparedData
+from eap.data.pose import LANDMARK_SCALE_PX
 from eap.data.pseudo_labels import smoothed_deviation
 from eap.data.row_groups import iterate_clips
 from eap.evaluation.scores import Judged, clip_rows, pooled_rows
@@ -135,7 +136,7 @@ def score_clip(
     rows: list[dict[str, Any]] = []
     judged = [Judged(clip, "generated", "audio", face.hear(clip.mel_TM)[1])]
     for variant, frames in shown.items():
-        landmarks = find_landmarks(frames, config.video.size)
+        landmarks = find_landmarks(frames)
         video, audio = embed_clip(expert, frames, clip.mel_TM)
         rows += clip_rows(clip, variant, landmarks, video, audio, config.evaluation.sync_offsets)
         judged.append(Judged(clip, variant, "era", face.see(frames)))
@@ -145,11 +146,11 @@ def score_clip(
     return rows, judged
 
 
-def find_landmarks(frames_THWC: np.ndarray, size: int) -> np.ndarray:
-    """dlib's landmarks ``[T, 68, 2]`` at `size` px, NaN where no face is found. A still is looked at once."""
+def find_landmarks(frames_THWC: np.ndarray) -> np.ndarray:
+    """dlib's landmarks ``[T, 68, 2]``, px at a 256 scale, NaN where no face is found. A still is looked at once."""
     still = bool((frames_THWC == frames_THWC[:1]).all())
     looked_at = frames_THWC[:1] if still else frames_THWC
-    large = np.stack([resize_frame(np.ascontiguousarray(frame), size) for frame in looked_at])
+    large = np.stack([resize_frame(np.ascontiguousarray(frame), int(LANDMARK_SCALE_PX)) for frame in looked_at])
     landmarks, _ = detect_landmarks(large, detector="dlib", detect_every=1)
     return np.repeat(landmarks, len(frames_THWC), axis=0) if still else landmarks
 

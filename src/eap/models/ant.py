@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from eap.models.generator import Generator
-from eap.models.identity_encoder import IdentityEncoder
+from eap.models.identity_encoder import IdentityEncoder, stride_channels
 from eap.models.layers import MelEncoder, time_code
 from eap.models.pose_encoder import PoseEncoder, pose_warp, warp_maps
 
@@ -19,9 +19,8 @@ N_POINTS = 68
 class Identity:
     """The source face as ANT sees it."""
 
-    f4_BCHW: Tensor
-    f8_BCHW: Tensor
-    f16_BCHW: Tensor
+    maps: dict[int, Tensor]
+    """The picture (stride 1) and its feature maps ``[B, C, H / s, W / s]``, by stride s."""
     token_BD: Tensor
     pose_BP2: Tensor
 
@@ -35,6 +34,8 @@ class ANT(nn.Module):
     ----------
     n_mels, mel_width
         Shape of a content window, ``[M, W]``.
+    skip_strides
+        Strides at which the source's maps enter the decoder (see `eap.models.generator.Generator`).
     warp
         Warp the identity maps by the driving pose before decoding (config key ``model.pose_warp``). **Deviation** from
         method 2's table, which leaves pose to the style alone: a similarity warp needs no learning.
@@ -54,12 +55,13 @@ class ANT(nn.Module):
         heads: int,
         dropout: float,
         d_emotion: int,
+        skip_strides: tuple[int, ...],
         warp: bool,
     ) -> None:
         super().__init__()
         self.warp = warp
         self.identity_encoder = IdentityEncoder(base_channels, max_channels)
-        self.identity_token = nn.Linear(min(16 * base_channels, max_channels), d_model)
+        self.identity_token = nn.Linear(stride_channels(base_channels, max_channels)[16], d_model)
         self.audio_encoder = MelEncoder(n_mels, mel_width, max(d_model // 8, 8), d_model)
         self.pose_encoder = PoseEncoder(N_POINTS, d_model)
         self.modality = nn.Parameter(torch.randn(3, d_model) * 0.02)
@@ -70,7 +72,7 @@ class ANT(nn.Module):
         self.style_motion = nn.Linear(d_model, d_model)
         self.style_emotion = nn.Linear(d_emotion, d_model, bias=False)
         nn.init.zeros_(self.style_emotion.weight)
-        self.generator = Generator(base_channels, max_channels, residual_blocks, d_model)
+        self.generator = Generator(base_channels, max_channels, residual_blocks, d_model, skip_strides)
 
     def encode_identity(self, source_BCHW: Tensor, source_pose_BP2: Tensor) -> Identity:
         """The source face, once per clip.
@@ -82,8 +84,8 @@ class ANT(nn.Module):
         source_pose_BP2
             Pose-only landmarks of that frame, ``[B, 68, 2]``, px at a 256 scale.
         """
-        f4, f8, f16 = self.identity_encoder(source_BCHW)
-        return Identity(f4, f8, f16, self.identity_token(f16.mean((2, 3))), source_pose_BP2)
+        maps = self.identity_encoder(source_BCHW)
+        return Identity({1: source_BCHW, **maps}, self.identity_token(maps[16].mean((2, 3))), source_pose_BP2)
 
     def motion(self, identity: Identity, mel_BTMW: Tensor, pose_BTP2: Tensor, mask_BT: Tensor) -> Tensor:
         """m_i, the motion of each frame, ``[B, T, D]``, from tokens [identity; audio x T; pose x T]."""
@@ -108,13 +110,13 @@ class ANT(nn.Module):
         style = self.style_motion(motion_BTD)
         if emotion_BTD is not None:
             style = style + self.style_emotion(emotion_BTD)
-        maps = [identity.f4_BCHW, identity.f8_BCHW, identity.f16_BCHW]
+        maps = {stride: identity.maps[stride] for stride in (16, *self.generator.skip_strides)}
         if self.warp:
             transform = pose_warp(identity.pose_BP2, pose_BTP2)
-            maps = [warp_maps(x, transform) for x in maps]
+            maps = {stride: warp_maps(x, transform) for stride, x in maps.items()}
         else:
-            maps = [x[:, None].expand(b, t, *x.shape[1:]).flatten(0, 1) for x in maps]
-        frames = self.generator(*maps, style.flatten(0, 1))
+            maps = {stride: x[:, None].expand(b, t, *x.shape[1:]).flatten(0, 1) for stride, x in maps.items()}
+        frames = self.generator(maps, style.flatten(0, 1))
         return frames.unflatten(0, (b, t))
 
     def forward(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eap.models.identity_encoder import stage_channels
+from eap.models.identity_encoder import stride_channels
 from eap.models.layers import AdaINConv
 
 
@@ -23,36 +25,77 @@ class AdaINResidualBlock(nn.Module):
         return x + self.second(self.first(x, style_ND), style_ND)
 
 
+class GatedSkip(nn.Module):
+    """Source features enter where the decoder lets them in: it can shut out the source's own expression. CHOSEN."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(channels, 1, 3, padding=1)
+        self.convolution = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """``x + gate(x) conv(skip)``, all ``[N, C, h, w]``; not normalised, so that colours survive."""
+        return x + torch.sigmoid(self.gate(x)) * self.convolution(skip)
+
+
 class Generator(nn.Module):
     """AdaIN bottleneck and decoder. CHOSEN (method 2).
 
-    Skips come in at strides 8 and 4 only (f32 and f64 of a 256-px image): finer ones would hand the source's expression
-    to the output and undo neutralization (method 2, point 3).
+    Parameters
+    ----------
+    skip_strides
+        Where the source comes in, among 1, 2, 4, 8: its feature maps at strides 2, 4 and 8, its picture at stride 1.
+        Method 2, point 3 caps them at 64 x 64 px, or the source's expression would pass and undo neutralization:
+        strides 4 and 8 of a 256-px image; stride 1 only where the whole image is that small.
     """
 
-    def __init__(self, base_channels: int, max_channels: int, residual_blocks: int, d_style: int) -> None:
+    def __init__(
+        self,
+        base_channels: int,
+        max_channels: int,
+        residual_blocks: int,
+        d_style: int,
+        skip_strides: tuple[int, ...],
+    ) -> None:
         super().__init__()
-        c1, c2, c4, c8, c16 = stage_channels(base_channels, max_channels)
-        self.bottleneck = nn.ModuleList(AdaINResidualBlock(c16, d_style) for _ in range(residual_blocks))
-        self.to8 = AdaINConv(c16 + c8, c8, d_style)
-        self.to4 = AdaINConv(c8 + c4, c4, d_style)
-        self.mix4 = AdaINConv(c4, c4, d_style)
-        self.to2 = AdaINConv(c4, c2, d_style)
-        self.to1 = AdaINConv(c2, c1, d_style)
-        self.to_rgb = nn.Conv2d(c1, 3, 3, padding=1)
+        c = stride_channels(base_channels, max_channels)
+        self.skip_strides = skip_strides
+        self.bottleneck = nn.ModuleList(AdaINResidualBlock(c[16], d_style) for _ in range(residual_blocks))
+        self.up = nn.ModuleDict({str(s): AdaINConv(c[2 * s], c[s], d_style) for s in (8, 4, 2, 1)})
+        self.refine = nn.ModuleDict({str(s): AdaINConv(c[s], c[s], d_style) for s in (8, 4)})
+        self.skips = nn.ModuleDict({str(s): GatedSkip(c[s]) for s in skip_strides if s > 1})
+        self.to_rgb = nn.Conv2d(c[1], 3, 3, padding=1)
+        self.picture_gate = nn.Conv2d(c[1], 1, 3, padding=1) if 1 in skip_strides else None
 
-    def forward(self, f4: Tensor, f8: Tensor, f16: Tensor, style_ND: Tensor) -> Tensor:
-        """Maps ``[N, C, H/s, W/s]`` at strides 4, 8, 16 and styles ``[N, D]`` to images ``[N, 3, H, W]`` in [-1, 1]."""
-        x = f16
+    def forward(self, maps: Mapping[int, Tensor], style_ND: Tensor) -> Tensor:
+        """Images in [-1, 1].
+
+        Parameters
+        ----------
+        maps
+            Identity maps ``[N, C, H / s, W / s]`` at stride 16 and at the skip strides, by stride; stride 1 is the
+            source picture, ``[N, 3, H, W]`` in [-1, 1].
+        style_ND
+            One style per frame.
+
+        Returns
+        -------
+        Tensor
+            ``[N, 3, H, W]``.
+        """
+        x = maps[16]
         for block in self.bottleneck:
             x = block(x, style_ND)
-        x = self.to8(torch.cat([_double(x), f8], 1), style_ND)
-        x = self.to4(torch.cat([_double(x), f4], 1), style_ND)
-        x = x + self.mix4(x, style_ND)
-        x = self.to2(_double(x), style_ND)
-        x = self.to1(_double(x), style_ND)
-        return torch.tanh(self.to_rgb(F.leaky_relu(x, 0.2)))
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        for stride in (8, 4, 2, 1):
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = self.up[str(stride)](x, style_ND)
+            if str(stride) in self.skips:
+                x = self.skips[str(stride)](x, maps[stride])
+            if str(stride) in self.refine:
+                x = x + self.refine[str(stride)](x, style_ND)
+        x = F.leaky_relu(x, 0.2)
+        painted = torch.tanh(self.to_rgb(x))
+        if self.picture_gate is None:
+            return painted
+        gate = torch.sigmoid(self.picture_gate(x))
+        return gate * maps[1] + (1 - gate) * painted

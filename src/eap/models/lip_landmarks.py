@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eap.models.pose_encoder import LANDMARK_SCALE_PX
+from eap.data.pose import LANDMARK_SCALE_PX
 
 
 class LandmarkStudent(nn.Module):

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LANDMARK_SCALE_PX = 256.0
-"""Landmarks are in px of a 256-px image, whatever the image's own size."""
+from eap.data.pose import LANDMARK_SCALE_PX
 
 
 class PoseEncoder(nn.Module):

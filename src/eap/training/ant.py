@@ -13,7 +13,7 @@ from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
-from eap.digest import file_sha256
+from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
 from eap.losses.objective import ant_weights, check_finite, weighted_sum
 from eap.schemas import source_digest
@@ -114,7 +114,7 @@ def train_ant(
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     sources = [data.splits, data.labels]
     record = {
-        "stage": "train-ant", "seed": seed, "config": config.model_dump(mode="json"),
+        "stage": "train-ant", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student),
     }  # fmt: skip
     rows = run_steps(

@@ -31,6 +31,7 @@ def build_ant(config: Any) -> ANT:
         heads=model.heads,
         dropout=model.dropout,
         d_emotion=model.d_emotion,
+        skip_strides=tuple(s for s in (1, 2, 4, 8) if model.image_size // s <= model.max_skip_px),
         warp=model.pose_warp,
     )
 

@@ -69,7 +69,7 @@ class Checkpoint:
     folder
         Where checkpoints lie.
     identity
-        JSON-serialisable description of the run (sections, seed, data digest).
+        JSON-serialisable description of the run (sections, seed, digests of data and code).
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Checkpoint:
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all(),
         }
         with atomic_path(self.path) as temporary:
             torch.save(state, temporary)
@@ -100,4 +101,5 @@ class Checkpoint:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         torch.set_rng_state(state["rng"])
+        torch.cuda.set_rng_state_all(state["cuda_rng"])
         return state["step"], state["history"]

@@ -53,15 +53,16 @@ def run_steps(
     for i in range(first, steps):
         window.append(step(i))
         done = i + 1
-        if done % LOG_EVERY == 0 or done == steps:
+        at_checkpoint = done == steps or done % checkpoint_every == 0
+        # A window of averages must not span a checkpoint, or the resumed history would differ.
+        if done % LOG_EVERY == 0 or at_checkpoint:
             means = {term: sum(w[term] for w in window) / len(window) for term in window[0]}
             window = []
             _record(history, log, done, steps_per_epoch, "train", means)
             rate = (done - first) / (time.monotonic() - began)
             terms = " ".join(f"{k}={v:.4g}" for k, v in means.items())
             print(f"{name}: step {done}/{steps}, {rate:.2f}/s, {(steps - done) / rate:.0f} s left, {terms}", flush=True)
-        # A window of averages must not span a checkpoint, or the resumed history would differ.
-        if done == steps or (done % checkpoint_every == 0 and not window):
+        if at_checkpoint:
             _record(history, log, done, steps_per_epoch, "validation", validate())
             if checkpoint:
                 checkpoint.save(done, history)

@@ -14,7 +14,7 @@ from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
-from eap.digest import file_sha256
+from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
 from eap.losses.classification import classification_loss
 from eap.losses.emotion_adversarial import emotion_discriminator_loss, emotion_generator_loss
@@ -192,7 +192,7 @@ def train_era(
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     sources = [data.splits, data.labels]
     record = {
-        "stage": "train-era", "seed": seed, "config": config.model_dump(mode="json"),
+        "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
     }  # fmt: skip
     rows = run_steps(

@@ -13,9 +13,9 @@ from torch.optim import Adam
 
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
+from eap.data.pose import LANDMARK_SCALE_PX
 from eap.data.windows import to_image
 from eap.models.lip_landmarks import LandmarkStudent
-from eap.models.pose_encoder import LANDMARK_SCALE_PX
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageError, StageResult
