@@ -29,7 +29,7 @@ SET_ASIDE = {
 }
 TINY = {
     "preset": "clips",
-    "seeds": [0, 1],
+    "seeds": [0],
     "data": {"shards": 2},
     "video": {"detect_every": 25},
     "split": {"test": 0.3},
@@ -126,16 +126,16 @@ def test_a_comment_a_docstring_and_another_store_rerun_nothing(run: Run) -> None
 
 def test_code_reruns_the_stages_that_run_it(run: Run) -> None:
     with run.edited("evaluation/stage.py", "\nADDED = 1\n"):
-        assert run.planned() == {"evaluate": 2, "build_report": 1}
+        assert run.planned() == {"evaluate": 1, "build_report": 1}
 
 
 def test_a_training_value_reruns_training_and_what_follows(run: Run) -> None:
     jobs = run.planned("--config", "ant={epochs: 2}")
-    assert jobs == {"train_ant": 2, "train_era": 2, "evaluate": 2, "build_report": 1}
+    assert jobs == {"train_ant": 1, "train_era": 1, "evaluate": 1, "build_report": 1}
 
 
 def test_one_more_seed_reruns_no_other_seed(run: Run) -> None:
-    jobs = run.planned("--config", "seeds=[0, 1, 2]")
+    jobs = run.planned("--config", "seeds=[0, 1]")
     assert jobs == {"train_ant": 1, "train_era": 1, "evaluate": 1, "build_report": 1}
 
 
@@ -147,7 +147,7 @@ def test_an_added_clip_starts_from_the_source(run: Run) -> None:
     finally:
         added.unlink()
     assert jobs["download_data"] == 1
-    assert jobs["train_ant"] == 2
+    assert jobs["train_ant"] == 1
 
 
 def test_every_job_is_tracked_once_and_finished(run: Run) -> None:
@@ -160,7 +160,7 @@ def test_every_job_is_tracked_once_and_finished(run: Run) -> None:
     assert {found.info.status for found in runs} == {"FINISHED"}
     sharded = [stage for stage in ("frames", "landmarks", "mel") for _ in range(2)]
     once = ["catalog", "download", "index", "labels", "report", "split", "train-student", "train-sync"]
-    seeded = [f"{stage} seed={seed}" for stage in ("train-ant", "train-era", "evaluate") for seed in (0, 1)]
+    seeded = [f"{stage} seed=0" for stage in ("train-ant", "train-era", "evaluate")]
     assert names == sorted([*sharded, *once, *seeded])
 
 
