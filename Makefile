@@ -12,6 +12,7 @@ PORT ?= 5000
 PROFILE ?= workflow/profiles/local
 CLIPS ?=
 
+SYSTEM_PATH := $(PATH)
 export CLIPS
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -24,12 +25,15 @@ help:  ## this list
 
 setup: $(STAMP)  ## install everything into .venv (needs python3 3.11 or newer; PYTHON=python3.11 chooses one)
 
+# The Python that makes .venv must not be .venv's own.
+$(STAMP): export PATH := $(SYSTEM_PATH)
 $(STAMP): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "setup: Python 3.11 or newer is needed, found '$$($(PYTHON) --version 2>&1)';" \
 	    "name another one: make setup PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
-	  echo "setup: '$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	  echo "setup: '$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt-get install python3-venv;" \
+	    "if another Python made $(VENV), remove that folder" >&2; exit 1; }
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps --require-hashes \
 	  -r envs/requirements.txt  # complete, so nothing is resolved again (envs/overrides.txt)
