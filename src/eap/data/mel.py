@@ -10,6 +10,8 @@ from typing import Any
 import librosa
 import numpy as np
 import pyarrow as pa
+import torch
+import torchaudio.functional as F
 
 from eap.data.row_groups import iterate_clips
 from eap.schemas import to_table, write_table
@@ -63,15 +65,24 @@ def log_mel(waveform: np.ndarray, audio: Any) -> np.ndarray:
         raise ValueError(
             f"audio.n_fft ({audio.n_fft}) must equal audio.hop_length ({audio.hop_length}): a mel column is one frame"
         )
-    waveform = np.asarray(waveform, np.float64)
-    if waveform.ndim != 1:
-        raise ValueError(f"waveform must have one dimension, got shape {waveform.shape}")
-    emphasised = waveform - audio.preemphasis * np.concatenate([[0.0], waveform[:-1]])[: len(waveform)]
-    n_columns = len(waveform) // audio.hop_length
-    blocks = emphasised[: n_columns * audio.hop_length].reshape(n_columns, audio.hop_length)
-    magnitude = np.abs(np.fft.rfft(blocks * _window(audio.win_length, audio.n_fft), axis=1))
+    samples = torch.from_numpy(np.asarray(waveform, np.float64))
+    if samples.dim() != 1:
+        raise ValueError(f"waveform must have one dimension, got shape {tuple(samples.shape)}")
+    if len(samples) < audio.hop_length:
+        return np.zeros((0, audio.n_mels), np.float32)
+    magnitude_FT = F.spectrogram(
+        F.preemphasis(samples, audio.preemphasis),
+        pad=0,
+        window=torch.hann_window(audio.win_length, periodic=True, dtype=samples.dtype),
+        n_fft=audio.n_fft,
+        hop_length=audio.hop_length,
+        win_length=audio.win_length,
+        power=1.0,
+        normalized=False,
+        center=False,
+    ).numpy()
     filters = _filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin_hz, audio.fmax_hz)
-    decibels = 20 * np.log10(np.maximum(magnitude @ filters.T, MIN_AMPLITUDE)) - audio.ref_db
+    decibels = 20 * np.log10(np.maximum(magnitude_FT.T @ filters.T, MIN_AMPLITUDE)) - audio.ref_db
     scaled = 2 * audio.max_abs * (decibels - audio.floor_db) / -audio.floor_db - audio.max_abs
     return np.clip(scaled, -audio.max_abs, audio.max_abs).astype(np.float32)
 
@@ -79,14 +90,6 @@ def log_mel(waveform: np.ndarray, audio: Any) -> np.ndarray:
 def pcm16_waveform(pcm16: bytes) -> np.ndarray:
     """Little-endian 16-bit samples as float32 ``[L]`` in [-1, 1]."""
     return np.frombuffer(pcm16, "<i2").astype(np.float32) / 32767
-
-
-@lru_cache
-def _window(win_length: int, n_fft: int) -> np.ndarray:
-    """Periodic Hann window, centred in n_fft samples."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
-    before = (n_fft - win_length) // 2
-    return np.pad(window, (before, n_fft - win_length - before))
 
 
 @lru_cache

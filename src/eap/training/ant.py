@@ -128,6 +128,6 @@ def train_ant(
         log=log,
     )
     save_model(model, phase.modules, record)
-    write_history(history, rows, sources)
+    picture = write_history(history, rows, sources, f"ANT, seed {seed}")
     last = {f"{part}_{term}": value for _, _, part, term, value in rows}
-    return StageResult(last, (model, history))
+    return StageResult(last, (history, picture))

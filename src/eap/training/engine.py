@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from eap.schemas import write_table
 from eap.stage import Log
 from eap.training.checkpoint import Checkpoint
+from eap.training.curves import draw_curves
 
 LOG_EVERY = 10
 """Steps over which logged terms are averaged."""
@@ -76,10 +77,13 @@ def _record(
     log({f"{part}/{term}": value for term, value in values.items()}, step)
 
 
-def write_history(path: Path, history: Sequence[Sequence[Any]], sources: Sequence[Path]) -> None:
-    """Write the rows of `run_steps`."""
+def write_history(path: Path, history: Sequence[Sequence[Any]], sources: Sequence[Path], title: str) -> Path:
+    """Write the rows of `run_steps`, and beside them their curves as a picture, whose path is returned."""
     rows = pd.DataFrame([list(row) for row in history], columns=["step", "epoch", "part", "term", "value"])
     write_table(path, "history", rows, sources)
+    picture = path.with_name("losses.png")
+    draw_curves(picture, history, title)
+    return picture
 
 
 @contextmanager

@@ -103,8 +103,8 @@ def train_student(config: Any, data: PreparedData, model: Path, history: Path, l
         "config": config.model_dump(mode="json"), "data": [source_digest(data.splits)],
     }  # fmt: skip
     save_model(model, {"student": student}, record)
-    write_history(history, rows, [data.splits])
-    return StageResult({f"{part}_{term}": value for _, _, part, term, value in rows}, (model, history))
+    picture = write_history(history, rows, [data.splits], "landmark student")
+    return StageResult({f"{part}_{term}": value for _, _, part, term, value in rows}, (history, picture))
 
 
 @torch.no_grad()

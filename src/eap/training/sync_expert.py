@@ -122,5 +122,5 @@ def train_sync(config: Any, data: PreparedData, model: Path, history: Path, log:
         "data": [source_digest(data.splits)],
     }  # fmt: skip
     save_model(model, {"sync": expert}, record)
-    write_history(history, rows, [data.splits])
-    return StageResult({f"{part}_{term}": value for _, _, part, term, value in rows}, (model, history))
+    picture = write_history(history, rows, [data.splits], "sync expert")
+    return StageResult({f"{part}_{term}": value for _, _, part, term, value in rows}, (history, picture))
