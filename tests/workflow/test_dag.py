@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Checkout
+from workflow_checkout import ROOT, Checkout
 
 from eap.schemas import read_table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Checkout
+from workflow_checkout import Checkout
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from workflow_checkout import ROOT
 
 from eap.cli import __file__ as cli_file
 from eap.config import STAGES
