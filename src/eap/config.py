@@ -188,7 +188,7 @@ class PerceptualConfig(Section):
 
 
 class LossConfig(Section):
-    """Weights of the terms. KNOWN (suppl. B.2): per = inten = 10, the others 5. `norm`, `decode`, `margin`: CHOSEN."""
+    """Weights of the terms. KNOWN (suppl. B.2): per = inten = 10, the others 5. The last four keys are CHOSEN."""
 
     lip: NonNegativeFloat
     per: NonNegativeFloat
@@ -197,6 +197,7 @@ class LossConfig(Section):
     inten: NonNegativeFloat
     cls: NonNegativeFloat
     e_adv: NonNegativeFloat
+    shape: NonNegativeFloat = Field(description="lip shape read from ANT's motion, 0: off")
     norm: NonNegativeFloat = Field(description="|| e || regressed to the intensity")
     decode: NonNegativeFloat = Field(description="psi, from (valence, arousal) back to e")
     margin: PositiveFloat = Field(description="margin of L_metric")
@@ -210,6 +211,7 @@ class AntConfig(Section):
     batch_size: PositiveInt
     frames: PositiveInt = Field(description="T, consecutive frames per sample")
     epochs: PositiveInt
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps of L_shape alone, before anything is rendered")
     neutralization: bool = Field(description="cross-emotion pairing: a neutral target, a source of any emotion")
     p_emotional_source: Probability
     checkpoint_every: PositiveInt = Field(description="steps between resumable checkpoints")
@@ -296,6 +298,10 @@ class Config(Section):
                 f"audio.sample_rate ({self.audio.sample_rate}): one mel column per video frame"
             )
         longest = max(self.ant.frames, self.era.frames, 6)
+        if self.ant.warmup_steps and not self.loss.shape:
+            raise ValueError(
+                f"ant.warmup_steps ({self.ant.warmup_steps}) trains L_shape, but loss.shape is 0; set both or neither"
+            )
         if self.video.min_frames < longest:
             raise ValueError(
                 f"video.min_frames ({self.video.min_frames}) must be at least {longest}: the longest of ant.frames, "

@@ -30,6 +30,8 @@ class Batch:
     """Mel window of each frame for lips: ``[B, T, M, 2 content_context + 1]``."""
     emotion_mel_BTMW: Tensor
     """Mel window of each frame for emotion: ``[B, T, M, 2 emotion_context + 1]``."""
+    lips_BTP2: Tensor
+    """Lip points without pose, less the person's mean neutral ones: ``[B, T, 20, 2]``, canonical units."""
     emotion_B: Tensor
     """Class index of the target clip, int64 ``[B]``."""
     neutral_B: Tensor

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from eap.data.jpeg import decode_jpeg
 from eap.data.layout import PreparedData
-from eap.data.pose import LANDMARK_SCALE_PX, N_POINTS, pose_only_landmarks
+from eap.data.pose import LANDMARK_SCALE_PX, LIPS, N_POINTS, pose_only_landmarks, to_canonical
 from eap.schemas import check_table, read_table
 from eap.stage import StageError
 
@@ -36,6 +36,8 @@ class Clip:
     """float32, px at a 256 scale, whatever the cached size."""
     pose_TP2: np.ndarray
     """Pose-only landmarks, same units."""
+    lips_TP2: np.ndarray
+    """Lip points without pose, less the person's mean neutral ones: ``[T, 20, 2]``, canonical units."""
     mel_TM: np.ndarray
     va_T2: np.ndarray
     """Pseudo labels of valence and arousal."""
@@ -106,6 +108,7 @@ class ClipStore:
             raise StageError(f"clip {clip_id}: the caches disagree in length ({lengths}); prepare it again")
         images = [decode_jpeg(jpeg) for jpeg in frames["jpeg"]]
         landmarks = landmarks * (LANDMARK_SCALE_PX / images[0].shape[0])
+        shape = self.shape(row["speaker_id"])
         steady = gaussian_filter1d(landmarks, POSE_SMOOTHING_FRAMES, axis=0, mode="nearest")
         return Clip(
             clip_id=clip_id,
@@ -113,7 +116,8 @@ class ClipStore:
             emotion=row["emotion"],
             frames_THWC=np.stack([resize_frame(image, self.image_size) for image in images]),
             landmarks_TP2=landmarks.astype(np.float32),
-            pose_TP2=pose_only_landmarks(steady, self.shape(row["speaker_id"])).astype(np.float32),
+            pose_TP2=pose_only_landmarks(steady, shape).astype(np.float32),
+            lips_TP2=(to_canonical(landmarks, shape) - shape)[:, LIPS].astype(np.float32),
             mel_TM=mel.astype(np.float32),
             va_T2=va,
         )

@@ -125,6 +125,7 @@ class WindowSampler:
             "pose_BTP2": torch.from_numpy(clip.pose_TP2[window]),
             "content_mel_BTMW": self._mel(clip, start, self.audio.content_context),
             "emotion_mel_BTMW": self._mel(clip, start, self.audio.emotion_context),
+            "lips_BTP2": torch.from_numpy(clip.lips_TP2[window]),
             "va_BT2": torch.from_numpy(clip.va_T2[window]),
             "mask_BT": torch.ones(self.frames, dtype=torch.bool),
         }

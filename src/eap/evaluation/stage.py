@@ -91,10 +91,18 @@ def evaluate(
 
 
 def choose_clips(store: ClipStore, most: int) -> list[str]:
-    """Test clips, spread over speakers and emotions: one of each pair in turn."""
+    """Test clips, spread over speakers and emotions: one of each speaker in turn, each speaker's emotions in turn."""
     rows = store.clips.loc[store.ids("test")]
-    groups = [sorted(group.index) for _, group in rows.groupby(["speaker_id", "emotion"], sort=True)]
-    return [clip_id for turn in zip_longest(*groups) for clip_id in turn if clip_id is not None][:most]
+    per_speaker = [
+        _in_turn([sorted(group.index) for _, group in own.groupby("emotion", sort=True)])
+        for _, own in rows.groupby("speaker_id", sort=True)
+    ]
+    return _in_turn(per_speaker)[:most]
+
+
+def _in_turn(groups: list[list[str]]) -> list[str]:
+    """The first of each group, the second of each, and so on."""
+    return [clip_id for turn in zip_longest(*groups) for clip_id in turn if clip_id is not None]
 
 
 def choose_source(store: ClipStore, clip: Clip) -> Source:

@@ -15,7 +15,7 @@ from torch import Tensor
 from eap.config import LossConfig
 from eap.stage import StageError
 
-ANT_TERMS = ("lip", "per", "adv")
+ANT_TERMS = ("lip", "per", "adv", "shape")
 """Phase 1, for G and its encoders."""
 BACKBONE_TERMS = ("inten", "cls")
 """Phase 2, step (b): F, theta and phi on real frames."""

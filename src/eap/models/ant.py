@@ -13,6 +13,7 @@ from eap.models.layers import MelEncoder, time_code
 from eap.models.pose_encoder import PoseEncoder, pose_warp, warp_maps
 
 N_POINTS = 68
+N_LIPS = 20
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class ANT(nn.Module):
             d_model, heads, d_feedforward, dropout, activation="gelu", batch_first=True, norm_first=True
         )
         self.transformer = nn.TransformerEncoder(layer, layers, nn.LayerNorm(d_model), enable_nested_tensor=False)
+        self.lip_shape = nn.Linear(d_model, 2 * N_LIPS)
         self.style_motion = nn.Linear(d_model, d_model)
         self.style_emotion = nn.Linear(d_emotion, d_model, bias=False)
         nn.init.zeros_(self.style_emotion.weight)
@@ -103,6 +105,10 @@ class ANT(nn.Module):
         padding = ~torch.cat([mask_BT.new_ones(b, 1), mask_BT, mask_BT], dim=1)
         out = self.transformer(tokens, src_key_padding_mask=padding)
         return out[:, 1 : 1 + t] + out[:, 1 + t :]
+
+    def lips(self, motion_BTD: Tensor) -> Tensor:
+        """Lip points that m_i implies, less the neutral mean: ``[B, T, 20, 2]``, canonical units (for L_shape)."""
+        return self.lip_shape(motion_BTD).unflatten(-1, (N_LIPS, 2))
 
     def render(self, identity: Identity, motion_BTD: Tensor, pose_BTP2: Tensor, emotion_BTD: Tensor | None) -> Tensor:
         """Frames ``[B, T, 3, H, W]`` from motion and emotion e ``[B, T, d_e]`` (None: e = 0, neutral)."""

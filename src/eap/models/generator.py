@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from eap.models.identity_encoder import stride_channels
 from eap.models.layers import AdaINConv
 
+PICTURE_SCALE = 0.99
+"""Keeps the inverse of tanh finite at the ends of the picture's range."""
+
 
 class AdaINResidualBlock(nn.Module):
     """Two AdaIN convolutions around an identity."""
@@ -65,7 +68,6 @@ class Generator(nn.Module):
         self.refine = nn.ModuleDict({str(s): AdaINConv(c[s], c[s], d_style) for s in (8, 4)})
         self.skips = nn.ModuleDict({str(s): GatedSkip(c[s]) for s in skip_strides if s > 1})
         self.to_rgb = nn.Conv2d(c[1], 3, 3, padding=1)
-        self.picture_gate = nn.Conv2d(c[1], 1, 3, padding=1) if 1 in skip_strides else None
 
     def forward(self, maps: Mapping[int, Tensor], style_ND: Tensor) -> Tensor:
         """Images in [-1, 1].
@@ -93,9 +95,8 @@ class Generator(nn.Module):
                 x = self.skips[str(stride)](x, maps[stride])
             if str(stride) in self.refine:
                 x = x + self.refine[str(stride)](x, style_ND)
-        x = F.leaky_relu(x, 0.2)
-        painted = torch.tanh(self.to_rgb(x))
-        if self.picture_gate is None:
-            return painted
-        gate = torch.sigmoid(self.picture_gate(x))
-        return gate * maps[1] + (1 - gate) * painted
+        painted = self.to_rgb(F.leaky_relu(x, 0.2))
+        if 1 in self.skip_strides:
+            # Added before the squashing, not blended by a gate: a gate closes on the copy; paint then learns nothing.
+            painted = painted + torch.atanh(PICTURE_SCALE * maps[1])
+        return torch.tanh(painted)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Adam
 
 from eap.data.batch import Batch
@@ -15,7 +17,9 @@ from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
+from eap.losses.lip import lip_loss
 from eap.losses.objective import ant_weights, check_finite, weighted_sum
+from eap.models.ant import Identity
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
@@ -25,6 +29,8 @@ from eap.training.engine import frozen, optimise, run_steps, sample_frames, writ
 from eap.training.reconstruction import Reconstruction, build_reconstruction
 
 VALIDATION_BATCHES = 4
+SHAPE_UNIT_PX = 50.0
+"""About how many px at a 256 scale one canonical unit is, so that L_shape reads like L_lip."""
 
 
 class AntPhase:
@@ -43,15 +49,32 @@ class AntPhase:
         }
         self.modules = {"ant": self.ant, "critic": self.critic}
 
-    def generate(self, batch: Batch) -> torch.Tensor:
-        """Neutral frames: e = 0."""
-        return self.ant(
-            batch.source_BCHW, batch.source_pose_BP2, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT
-        )
+    def motion(self, batch: Batch) -> tuple[Identity, Tensor, Tensor]:
+        """The source's identity, the motion m, and L_shape: how far the lips that m implies are from the real ones."""
+        identity = self.ant.encode_identity(batch.source_BCHW, batch.source_pose_BP2)
+        motion = self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
+        shape = lip_loss(SHAPE_UNIT_PX * self.ant.lips(motion), SHAPE_UNIT_PX * batch.lips_BTP2, batch.mask_BT)
+        return identity, motion, shape
+
+    def generate(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Neutral frames (e = 0), and L_shape of their motion."""
+        identity, motion, shape = self.motion(batch)
+        return self.ant.render(identity, motion, batch.pose_BTP2, None), shape
+
+    def warm_up(self, draw: Callable[[int], Batch], steps: int) -> None:
+        """Steps of L_shape alone: nothing is rendered, so each costs a fraction of a full step. CHOSEN.
+
+        Without it the picture ignores the voice for hundreds of full steps.
+        """
+        for number in range(steps):
+            _, _, shape = self.motion(draw(number))
+            optimise(self.optimizers["ant"], shape)
+            if (number + 1) % 100 == 0:
+                print(f"warm-up: step {number + 1}/{steps}, shape={shape.item():.4g}", flush=True)
 
     def step(self, batch: Batch, number: int) -> dict[str, float]:
-        """One step of D (L_adv, Eq. 3), then one of ANT: 5 L_lip + 10 L_per + 5 L_adv (Eqs. 1, 2, 4)."""
-        generated = self.generate(batch)
+        """One step of D (L_adv, Eq. 3), then one of ANT: 5 L_lip + 10 L_per + 5 L_adv (Eqs. 1, 2, 4) + L_shape."""
+        generated, shape = self.generate(batch)
         real = sample_frames(batch.target_BTCHW, batch.mask_BT)
         fake = sample_frames(generated, batch.mask_BT)
         loss_d = discriminator_loss(self.critic(real), self.critic(fake.detach()))
@@ -60,6 +83,7 @@ class AntPhase:
         terms = self.reconstruction.terms(generated, batch.target_BTCHW, batch.mask_BT)
         with frozen(self.critic):
             terms["adv"] = generator_loss(self.critic(fake))
+        terms["shape"] = shape
         total, values = weighted_sum(terms, self.weights)
         check_finite({**values, "discriminator": loss_d.item()}, number, batch.clip_ids)
         optimise(self.optimizers["ant"], total)
@@ -67,11 +91,14 @@ class AntPhase:
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
-        """L_lip and L_per on held-out batches."""
+        """L_lip, L_per and L_shape on held-out batches."""
         if not batches:
             return {}
         self.ant.eval()
-        rows = [self.reconstruction.terms(self.generate(b), b.target_BTCHW, b.mask_BT) for b in batches]
+        rows = []
+        for batch in batches:
+            generated, shape = self.generate(batch)
+            rows.append(self.reconstruction.terms(generated, batch.target_BTCHW, batch.mask_BT) | {"shape": shape})
         self.ant.train()
         return {term: sum(r[term].item() for r in rows) / len(rows) for term in rows[0]}
 
@@ -111,19 +138,26 @@ def train_ant(
         for i in range(VALIDATION_BATCHES)
         if held_out.by_emotion["neutral"]
     ]
-    steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     sources = [data.splits, data.labels]
     record = {
         "stage": "train-ant", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student),
     }  # fmt: skip
+
+    def draw(step: int) -> Batch:
+        return training.neutral_batch(seed, step, section.batch_size).to(device)
+
+    checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers)
+    if not checkpoint.path.is_file():
+        phase.warm_up(draw, section.warmup_steps)
+    steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     rows = run_steps(
         name=f"ant seed {seed}",
         steps=section.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
-        step=lambda i: phase.step(training.neutral_batch(seed, i, section.batch_size).to(device), i),
+        step=lambda i: phase.step(draw(i), i),
         validate=lambda: phase.validate(fixed),
-        checkpoint=Checkpoint(checkpoints, record, phase.modules, phase.optimizers),
+        checkpoint=checkpoint,
         checkpoint_every=section.checkpoint_every,
         log=log,
     )

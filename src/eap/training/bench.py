@@ -29,6 +29,7 @@ def random_batch(config: Any, size: int, frames: int) -> Batch:
         pose_BTP2=torch.rand(b, t, 68, 2) * 256,
         content_mel_BTMW=torch.randn(b, t, audio.n_mels, 2 * audio.content_context + 1),
         emotion_mel_BTMW=torch.randn(b, t, audio.n_mels, 2 * audio.emotion_context + 1),
+        lips_BTP2=torch.randn(b, t, 20, 2) * 0.1,
         emotion_B=emotion,
         neutral_B=emotion == 0,
         va_BT2=torch.rand(b, t, 2) * 2 - 1,
