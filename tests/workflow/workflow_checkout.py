@@ -24,7 +24,6 @@ class Checkout:
             **os.environ,
             "PYTHONPATH": str(self.root / "src"),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "XDG_CACHE_HOME": str(self.root / "cache"),
         }
         done = subprocess.run(
             [*command, "--directory", str(folder), *arguments],
