@@ -32,7 +32,7 @@ def store(tiny_data):
 
 @pytest.fixture(scope="session")
 def student_file(tiny_data, tmp_path_factory) -> Path:
-    """A landmark student after 40 steps."""
+    """A landmark student after 200 steps."""
     from tiny_data import sections
 
     from eap.stage import no_log

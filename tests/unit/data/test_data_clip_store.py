@@ -1,0 +1,124 @@
+"""Random access to prepared clips."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from tiny_data import FRAMES, SPLIT_OF, draw, emotion_of, feeling, landmarks, loudness
+
+from eap.data.clip_store import ClipStore, resize_frame
+from eap.data.layout import PreparedData
+from eap.data.pose import pose_transform
+from eap.schemas import read_table, to_table, write_table
+from eap.stage import StageError
+
+CLIP = "ann/happy-0.mp4"
+
+
+@pytest.fixture
+def copied(tiny_data, tmp_path):
+    """The prepared data, free to be spoilt."""
+    shutil.copytree(tiny_data.root, tmp_path / "data")
+    return PreparedData(tmp_path / "data")
+
+
+def test_splits(store):
+    for split in ("train", "validation", "test"):
+        assert store.ids(split) == sorted(c for c, s in SPLIT_OF.items() if s == split)
+    assert store.ids("elsewhere") == []
+
+
+def test_a_clip_is_what_was_prepared(tiny_data):
+    clip = ClipStore(tiny_data, 64)[CLIP]
+    assert (clip.clip_id, clip.speaker_id, clip.emotion, len(clip)) == (CLIP, "ann", "happy", FRAMES)
+    drawn = np.stack([draw(points, "ann") for points in landmarks(CLIP)])
+    assert np.abs(clip.frames_THWC.astype(int) - drawn).mean() < 3
+    assert clip.mel_TM.shape == (FRAMES, 16)
+    assert np.corrcoef(clip.mel_TM.max(1), np.log(0.02 + 0.9 * loudness(CLIP)))[0, 1] > 0.9
+    assert clip.va_T2.shape == (FRAMES, 2)
+    assert np.corrcoef(np.linalg.norm(clip.va_T2, axis=1), feeling(CLIP))[0, 1] > 0.9
+    types = {a.dtype for a in (clip.landmarks_TP2, clip.pose_TP2, clip.mel_TM, clip.va_T2)}
+    assert types == {np.dtype(np.float32)}
+
+
+def test_landmarks_are_at_a_256_scale_whatever_the_cached_size(tiny_data, store):
+    # Frames are cached at 64 px, networks and scores count in px of 256.
+    for size in (32, 64):
+        clip = ClipStore(tiny_data, size)[CLIP]
+        np.testing.assert_allclose(clip.landmarks_TP2, landmarks(CLIP) * 4, atol=1e-3)
+        assert clip.frames_THWC.shape == (FRAMES, size, size, 3)
+    inside = (store[CLIP].pose_TP2 > 0) & (store[CLIP].pose_TP2 < 256)
+    assert inside.all()
+
+
+def test_pose_only_landmarks_are_the_speakers_neutral_shape_in_each_pose(store):
+    clip = store[CLIP]
+    shape = store.shape("ann")
+    # One rigid shape: the pose that is fitted to it leaves nothing over.
+    fitted = pose_transform(clip.pose_TP2, shape)
+    rebuilt = np.einsum("nij,pj->npi", fitted[..., :2], shape) + fitted[:, None, :, 2]
+    np.testing.assert_allclose(rebuilt, clip.pose_TP2, atol=1e-2)
+    nose = [27, 28, 29, 30]
+    assert np.abs(clip.pose_TP2[:, nose] - clip.landmarks_TP2[:, nose]).mean() < 5
+
+
+def test_lips_are_free_of_pose_and_open_with_the_voice(store):
+    """The drawn mouth's inner height is 0.02 + 0.16 loudness, twice, in units of half a face."""
+    for clip_id in ("ann/neutral-0.mp4", "ann/happy-0.mp4"):
+        lips = store[clip_id].lips_TP2
+        assert lips.shape == (FRAMES, 20, 2)
+        opening = lips[:, 18, 1] - lips[:, 14, 1]
+        assert np.corrcoef(opening, loudness(clip_id))[0, 1] > 0.99
+    neutral = [store[c].lips_TP2 for c in SPLIT_OF if c.startswith("ann/neutral")]
+    np.testing.assert_allclose(np.concatenate(neutral).mean(0), 0, atol=0.01)
+
+
+def test_unknown_speaker_gets_the_mean_shape(store):
+    mean = (store.shape("ann") + store.shape("bob")) / 2
+    np.testing.assert_allclose(store.shape("nobody"), mean, atol=1e-6)
+
+
+def test_neutral_clips_have_no_emotion(store):
+    for clip_id in SPLIT_OF:
+        assert store[clip_id].va_T2.any() == (emotion_of(clip_id) != "neutral")
+
+
+def test_clips_are_kept_while_memory_allows(tiny_data):
+    one = ClipStore(tiny_data, 32)[CLIP].frames_THWC.nbytes
+    store = ClipStore(tiny_data, 32, cache_bytes=2 * one)
+    first, second, third = sorted(SPLIT_OF)[:3]
+    kept = store[first]
+    store[second]
+    assert store[first] is kept  # and now the most recent
+    store[third]
+    assert store[first] is kept
+    assert store._cache.keys() == {first, third}
+    np.testing.assert_array_equal(store[second].frames_THWC, ClipStore(tiny_data, 32)[second].frames_THWC)
+
+
+def test_tables_that_disagree_in_length_are_refused(copied):
+    labels = read_table(copied.labels, "labels")
+    write_table(copied.labels, "labels", labels[~((labels.clip_id == CLIP) & (labels.frame == 29))])
+    store = ClipStore(copied, 32)
+    with pytest.raises(StageError, match=r"ann/happy-0\.mp4.*'labels': 29.*prepare it again"):
+        store[CLIP]
+    assert len(store["ann/happy-1.mp4"]) == FRAMES
+
+
+@pytest.mark.parametrize("table", ["labels", "mel"])
+def test_a_table_that_lacks_the_clip_is_named(copied, table):
+    path = copied.labels if table == "labels" else copied.shard("mel", 0)
+    rows = read_table(path, table)
+    groups = [to_table(table, rows[rows.clip_id == c]) for c in sorted(SPLIT_OF) if c != CLIP]
+    write_table(path, table, groups)
+    with pytest.raises(StageError, match=rf"ann/happy-0\.mp4.*not in table {table}"):
+        ClipStore(copied, 32)[CLIP]
+
+
+def test_resize_frame():
+    image = np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, 2)
+    assert resize_frame(image, 4) is image
+    np.testing.assert_array_equal(resize_frame(image, 2)[..., 0], [[3, 5], [11, 13]])  # means 2.5, 4.5, ...
+    assert resize_frame(image, 16).shape == (16, 16, 3)

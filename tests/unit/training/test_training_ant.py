@@ -1,0 +1,242 @@
+"""The ANT phase."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_data import EMOTIONS, PRESETS, sections, tiny_config
+
+from eap.config import load_config
+from eap.data.windows import WindowSampler
+from eap.losses.objective import ANT_TERMS
+from eap.schemas import read_table
+from eap.stage import StageError, no_log
+from eap.training.ant import AntPhase, train_ant
+from eap.training.build import load_student
+from eap.training.reconstruction import build_reconstruction
+
+SHORT = {"ant": {"batch_size": 2, "frames": 2, "epochs": 3, "warmup_steps": 4, "checkpoint_every": 5}}
+"""10 training clips: 15 steps, after 4 of L_shape alone."""
+
+
+def make(student_file, overrides=None, seed=0):
+    config = tiny_config(overrides)
+    torch.manual_seed(seed)
+    return AntPhase(config, build_reconstruction(config, load_student(student_file)))
+
+
+@pytest.fixture
+def batch(store):
+    config = tiny_config()
+    return WindowSampler(store, "train", EMOTIONS, 2, config.audio, 0.75).neutral_batch(0, 0, 2)
+
+
+def weights(module):
+    return {key: value.detach().clone() for key, value in module.state_dict().items()}
+
+
+def test_learning_rates_of_the_paper(student_file):
+    paper = load_config({}, PRESETS)
+    phase = make(student_file, {"ant": paper.ant.model_dump(), "optimizer": paper.optimizer.model_dump()})
+    assert {name: optimizer.param_groups[0]["lr"] for name, optimizer in phase.optimizers.items()} == {
+        "ant": 2e-4,  # KNOWN
+        "critic": 2e-4,
+    }
+    for optimizer in phase.optimizers.values():
+        assert type(optimizer) is torch.optim.Adam  # KNOWN
+        assert optimizer.param_groups[0]["betas"] == (0.5, 0.999)
+
+
+def test_every_parameter_is_in_exactly_one_optimizer(student_file):
+    phase = make(student_file)
+    held = [id(p) for o in phase.optimizers.values() for group in o.param_groups for p in group["params"]]
+    assert len(held) == len(set(held))
+    assert set(held) == {id(p) for module in phase.modules.values() for p in module.parameters()}
+
+
+def test_step_moves_ant_and_critic_but_not_the_door_and_the_judges(student_file, batch):
+    phase = make(student_file)
+    before = {name: weights(m) for name, m in (*phase.modules.items(), ("judge", phase.reconstruction))}
+    losses = phase.step(batch, 0)
+    assert set(losses) == {"total", *ANT_TERMS, "discriminator"}
+    after = {name: weights(m) for name, m in (*phase.modules.items(), ("judge", phase.reconstruction))}
+    moved = {
+        name: {key for key in before[name] if not torch.equal(before[name][key], after[name][key])} for name in before
+    }
+    assert moved["judge"] == set()
+    assert "style_emotion.weight" not in moved["ant"]  # e = 0 in this phase: W_e stays zero
+    for name, module in phase.modules.items():
+        assert {key for key, _ in module.named_parameters()} - moved[name] <= {"style_emotion.weight"}
+    total = 5 * losses["lip"] + 10 * losses["per"] + 5 * losses["adv"] + losses["shape"]
+    assert losses["total"] == pytest.approx(total, rel=1e-5)
+
+
+def test_generators_gradient_leaves_the_critic_alone(student_file, batch):
+    """What D learns is L_adv(D) alone: its gradients after a step are of that loss."""
+    phase, again = make(student_file), make(student_file)
+    again.reconstruction.terms = lambda *_: {"lip": torch.zeros(()), "per": torch.zeros(())}
+    for one in (phase, again):
+        torch.manual_seed(1)
+        one.step(batch, 0)
+    for p, q in zip(phase.critic.parameters(), again.critic.parameters(), strict=True):
+        assert torch.equal(p, q)
+        assert p.grad.abs().sum() > 0
+
+
+def test_generates_neutral_frames(student_file, batch):
+    phase = make(student_file, {"model": {"dropout": 0.0}})
+    torch.nn.init.normal_(phase.ant.style_emotion.weight)
+    first, _ = phase.generate(batch)
+    torch.nn.init.normal_(phase.ant.style_emotion.weight)
+    assert torch.equal(first, phase.generate(batch)[0])
+
+
+def test_overfits_one_batch(student_file, batch):
+    phase = make(student_file, {"model": {"dropout": 0.0}, "ant": {"lr": 4e-3}})
+
+    def distance():
+        with torch.no_grad():
+            return (phase.generate(batch)[0] - batch.target_BTCHW).abs().mean().item()
+
+    start, first = distance(), phase.step(batch, 0)
+    for i in range(1, 90):
+        last = phase.step(batch, i)
+    assert last["lip"] < 0.5 * first["lip"]
+    assert last["per"] < 0.5 * first["per"]
+    assert distance() < 0.75 * start  # no term is on pixels
+
+
+def test_warm_up_teaches_the_motion_alone(student_file, batch):
+    """L_shape falls although nothing is rendered: G and D stay as they were."""
+    phase = make(student_file, {"model": {"dropout": 0.0}, "ant": {"lr": 3e-3}})
+    before = {name: weights(module) for name, module in phase.modules.items()}
+    start = phase.motion(batch)[2].item()
+    phase.warm_up(lambda number: batch, 40)
+    assert phase.motion(batch)[2].item() < 0.3 * start
+    for name in ("generator", "style_motion"):
+        module = getattr(phase.ant, name)
+        assert all(torch.equal(v, before["ant"][f"{name}.{key}"]) for key, v in module.state_dict().items())
+    assert all(torch.equal(v, before["critic"][key]) for key, v in phase.critic.state_dict().items())
+    assert not torch.equal(phase.ant.audio_encoder.project.weight, before["ant"]["audio_encoder.project.weight"])
+
+
+def test_shape_is_in_px_of_a_face(student_file, batch):
+    """A motion that implies the true lips loses nothing; one that implies none loses their true deviation."""
+    phase = make(student_file)
+    phase.ant.lips = lambda motion: batch.lips_BTP2
+    assert phase.motion(batch)[2].item() == 0
+    phase.ant.lips = lambda motion: torch.zeros_like(batch.lips_BTP2)
+    expected = 50 * batch.lips_BTP2.norm(dim=-1).mean().item()
+    assert phase.motion(batch)[2].item() == pytest.approx(expected, rel=1e-5)
+    assert 1 < expected < 30
+
+
+def test_validation_changes_nothing(student_file, batch):
+    phase = make(student_file)
+    before = weights(phase.ant)
+    values = phase.validate([batch, batch])
+    assert values == phase.validate([batch])  # no dropout
+    assert set(values) == {"lip", "per", "shape"}
+    assert phase.ant.training
+    assert all(torch.equal(value, before[key]) for key, value in weights(phase.ant).items())
+    assert phase.validate([]) == {}
+
+
+@pytest.mark.parametrize("field", ["target_BTCHW", "content_mel_BTMW"])
+def test_a_loss_that_is_not_finite_stops_at_once(student_file, batch, field):
+    phase = make(student_file)
+    before = weights(phase.ant)
+    broken = getattr(batch, field).clone()
+    broken[0, 0] = math.nan
+    with pytest.raises(StageError, match=r"step 41: loss not finite: .*lip = nan") as error:
+        phase.step(replace(batch, **{field: broken}), 41)
+    assert all(clip_id in str(error.value) for clip_id in batch.clip_ids)
+    assert all(torch.equal(value, before[key]) for key, value in weights(phase.ant).items())
+
+
+def train(tiny_data, student_file, folder, overrides=SHORT, seed=0, checkpoints=None):
+    model = folder / "model.safetensors"
+    config = sections("train-ant", overrides)
+    train_ant(
+        config,
+        seed,
+        tiny_data,
+        student_file,
+        model,
+        folder / "h.parquet",
+        checkpoints or folder / "checkpoints",
+        no_log,
+    )
+    return load_file(model), read_table(folder / "h.parquet", "history")
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_data, student_file, tmp_path_factory):
+    """An uninterrupted run, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return *train(tiny_data, student_file, folder), folder
+
+
+def test_record_of_the_run(whole):
+    _, history, _ = whole
+    assert history.step.max() == 15
+    assert history.epoch.max() == 2
+    assert set(history.term[history.part == "train"]) == {"total", *ANT_TERMS, "discriminator"}
+    assert set(history.term[history.part == "validation"]) == {"lip", "per", "shape"}
+    assert sorted(history.step[history.part == "validation"].unique()) == [5, 10, 15]
+
+
+def test_resumed_equals_uninterrupted(tiny_data, student_file, tmp_path, whole, monkeypatch, capsys):
+    """Weights and history, bit for bit, although dropout draws random numbers."""
+    original = AntPhase.step
+
+    def failing(self, batch, number):
+        if number == 12:
+            raise KeyboardInterrupt
+        return original(self, batch, number)
+
+    monkeypatch.setattr(AntPhase, "step", failing)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_data, student_file, tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
+    monkeypatch.setattr(AntPhase, "step", original)
+    tensors, history = train(tiny_data, student_file, tmp_path)
+    assert "continuing after step 10 of 15" in capsys.readouterr().out
+    assert tensors.keys() == whole[0].keys()
+    assert all(torch.equal(value, whole[0][key]) for key, value in tensors.items())
+    assert history.equals(whole[1])
+
+
+def test_another_configuration_neither_resumes_nor_overwrites(tiny_data, student_file, tmp_path, whole, capsys):
+    folder = whole[2] / "checkpoints"
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert len(kept) == 1
+    other = {"ant": SHORT["ant"] | {"epochs": 1, "lr": 1e-4}}
+    train(tiny_data, student_file, tmp_path, other, checkpoints=folder)
+    assert "continuing" not in capsys.readouterr().out
+    assert len(list(folder.iterdir())) == 2
+    assert all((folder / name).read_bytes() == data for name, data in kept.items())
+
+
+def test_another_seed_gives_another_model(tiny_data, student_file, tmp_path, whole, capsys):
+    tensors, history = train(tiny_data, student_file, tmp_path, seed=1, checkpoints=whole[2] / "checkpoints")
+    assert "continuing" not in capsys.readouterr().out
+    assert not torch.equal(tensors["ant.generator.to_rgb.weight"], whole[0]["ant.generator.to_rgb.weight"])
+    assert not history.equals(whole[1])
+
+
+def test_code_is_part_of_a_checkpoints_identity(tiny_data, student_file, tmp_path, whole, monkeypatch, capsys):
+    """After a change of the code a finished run's weights are not passed off as the new code's."""
+    monkeypatch.setattr("eap.training.ant.code_digest", lambda module: "other code")
+    train(
+        tiny_data, student_file, tmp_path, {"ant": SHORT["ant"] | {"epochs": 1}}, checkpoints=whole[2] / "checkpoints"
+    )
+    assert "continuing" not in capsys.readouterr().out
+
+
+def test_w_e_is_still_zero(ant_file):
+    assert not load_file(ant_file)["ant.style_emotion.weight"].any()

@@ -1,0 +1,89 @@
+"""Model files and checkpoints."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_data import tiny_config
+from torch import nn
+
+from eap.stage import StageError
+from eap.training.build import build_ant
+from eap.training.checkpoint import Checkpoint, load_model, read_record, save_model
+
+
+def test_model_file_round_trip(tmp_path):
+    torch.manual_seed(0)
+    saved = {"a": nn.Linear(3, 2), "ab": nn.BatchNorm1d(2)}
+    saved["ab"].running_mean += 5
+    save_model(tmp_path / "m.safetensors", saved, {"stage": "test", "seed": 3})
+    loaded = {"a": nn.Linear(3, 2), "ab": nn.BatchNorm1d(2)}
+    record = load_model(tmp_path / "m.safetensors", loaded)
+    for name, module in saved.items():
+        for key, value in module.state_dict().items():
+            assert torch.equal(loaded[name].state_dict()[key], value)
+    assert (record["stage"], record["seed"]) == ("test", 3)
+    assert record["git_sha"]
+    assert read_record(tmp_path / "m.safetensors") == record
+
+
+@pytest.mark.parametrize("change", [{"d_model": 16}, {"layers": 2}, {"max_skip_px": 4, "image_size": 64}])
+def test_another_architecture_is_named(tmp_path, change):
+    if "max_skip_px" in change:
+        change = {"max_skip_px": 64}
+    save_model(tmp_path / "m.safetensors", {"ant": build_ant(tiny_config())}, {})
+    other = build_ant(tiny_config({"model": change}))
+    with pytest.raises(
+        StageError, match=r"m\.safetensors: its ant does not fit.*another `model` section.*Train it again"
+    ):
+        load_model(tmp_path / "m.safetensors", {"ant": other})
+
+
+def test_an_absent_network_is_named(tmp_path):
+    save_model(tmp_path / "m.safetensors", {"ant": nn.Linear(2, 2)}, {})
+    with pytest.raises(StageError, match="its critic does not fit"):
+        load_model(tmp_path / "m.safetensors", {"critic": nn.Linear(2, 2)})
+
+
+def make(folder, identity):
+    torch.manual_seed(1)
+    module = nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(module.parameters(), 0.1)
+    return module, optimizer, Checkpoint(folder, identity, {"m": module}, {"o": optimizer})
+
+
+def take_step(module, optimizer):
+    optimizer.zero_grad()
+    (module(torch.rand(4, 2)) ** 2).sum().backward()
+    optimizer.step()
+
+
+def test_checkpoint_restores_weights_optimizer_and_random_numbers(tmp_path):
+    module, optimizer, checkpoint = make(tmp_path, {"lr": 1})
+    take_step(module, optimizer)
+    checkpoint.save(1, [[1, 0, "train", "loss", 0.5]])
+    take_step(module, optimizer)
+    expected = module.weight.detach().clone()
+    again, its_optimizer, other = make(tmp_path, {"lr": 1})
+    torch.manual_seed(99)
+    assert other.resume() == (1, [[1, 0, "train", "loss", 0.5]])
+    take_step(again, its_optimizer)
+    assert torch.equal(again.weight, expected)
+
+
+def test_nothing_to_resume(tmp_path):
+    module, _, checkpoint = make(tmp_path, "x")
+    before = module.weight.detach().clone()
+    assert checkpoint.resume() == (0, [])
+    assert torch.equal(module.weight, before)
+
+
+def test_another_run_neither_continues_nor_overwrites(tmp_path):
+    _, _, first = make(tmp_path, {"lr": 1, "seed": 0})
+    first.save(7, [])
+    kept = first.path.read_bytes()
+    _, _, second = make(tmp_path, {"lr": 2, "seed": 0})
+    assert second.resume() == (0, [])
+    second.save(9, [])
+    assert first.path.read_bytes() == kept
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,94 @@
+"""L_lip and L_per with their frozen judges."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_data import tiny_config
+
+from eap.losses.lip import lip_loss
+from eap.losses.perceptual import pyramid
+from eap.stage import StageError
+from eap.training.build import load_student
+from eap.training.reconstruction import build_reconstruction, load_imagenet_vgg19
+
+
+@pytest.fixture
+def reconstruction(student_file):
+    return build_reconstruction(tiny_config(), load_student(student_file))
+
+
+@pytest.fixture
+def clip(store):
+    from eap.data.windows import to_image
+
+    return to_image(store["ann/happy-0.mp4"].frames_THWC[:8]).reshape(2, 4, 3, 32, 32)
+
+
+MASK = torch.ones(2, 4, dtype=torch.bool)
+
+
+def test_equal_frames_lose_nothing(reconstruction, clip):
+    terms = reconstruction.terms(clip, clip, MASK)
+    assert set(terms) == {"lip", "per"}
+    assert terms["lip"].item() == 0
+    assert terms["per"].item() == 0
+
+
+def test_lip_is_the_distance_of_the_students_lip_points(reconstruction, clip):
+    student = reconstruction.student
+    other = clip.flip(1)
+    points = [student(x.flatten(0, 1)).unflatten(0, (2, 4))[:, :, 48:68] for x in (other, clip)]
+    terms = reconstruction.terms(other, clip, MASK)
+    assert terms["lip"].item() == pytest.approx(lip_loss(*points, MASK).item(), rel=1e-5)
+    assert terms["lip"] > 1
+
+
+def test_per_counts_every_layer_at_every_scale(reconstruction, clip):
+    student, other = reconstruction.student, clip.flip(1)
+    expected = sum(
+        (f - g).abs().mean()
+        for a, b in zip(pyramid(other.flatten(0, 1), 3), pyramid(clip.flatten(0, 1), 3), strict=True)
+        for f, g in zip(student.features(a), student.features(b), strict=True)
+    )
+    assert reconstruction.terms(other, clip, MASK)["per"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_gradient_reaches_the_generated_frames_only(reconstruction, clip):
+    generated, real = clip.flip(1).requires_grad_(), clip.clone().requires_grad_()
+    sum(reconstruction.terms(generated, real, MASK).values()).backward()
+    assert generated.grad.abs().sum() > 0
+    assert real.grad is None
+    assert all(p.grad is None and not p.requires_grad for p in reconstruction.parameters())
+
+
+def test_padded_frames_do_not_count(reconstruction, clip):
+    mask = torch.tensor([[True, True, True, False], [True, False, False, False]])
+    spoilt = clip.flip(1).clone()
+    plain = reconstruction.terms(spoilt, clip, mask)
+    spoilt[~mask] = 0.3
+    again = reconstruction.terms(spoilt, clip, mask)
+    for term in plain:
+        assert again[term].item() == pytest.approx(plain[term].item(), rel=1e-5)
+
+
+def test_vgg_weights_that_are_not_there_are_named(student_file):
+    config = tiny_config({"perceptual": {"network": "vgg19", "weights": "imagenet", "path": "absent/vgg19.pth"}})
+    with pytest.raises(
+        StageError, match=r"perceptual\.path: absent/vgg19\.pth is not a file; download https://.*vgg19"
+    ):
+        build_reconstruction(config, load_student(student_file))
+
+
+def test_vgg_weights_that_cannot_be_fetched_are_named(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError("no route")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    with pytest.raises(StageError, match=r"could not be fetched \(no route\); download https://.*perceptual\.path"):
+        load_imagenet_vgg19(None)
+
+
+def test_vgg_weights_from_a_local_file(tmp_path):
+    torch.save({"x": torch.ones(2)}, tmp_path / "vgg.pth")
+    assert torch.equal(load_imagenet_vgg19(str(tmp_path / "vgg.pth"))["x"], torch.ones(2))
