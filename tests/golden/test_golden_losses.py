@@ -46,6 +46,7 @@ def losses(name: str) -> dict[str, float]:
     config = load_config(SMALL, PRESETS)
     seed_everything(0, 1)
     student = build_student(8, config.model.image_size).requires_grad_(False).eval()
+    student.head[-1].weight *= 500  # an untrained student hardly moves its points: L_lip would be rounding noise
     phase = PHASES[name](config, build_reconstruction(config, student))
     batch = random_batch(config, 4, 3)
     for step in range(STEPS):
@@ -55,7 +56,7 @@ def losses(name: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", PHASES)
 def test_losses_are_the_recorded_ones(name):
-    assert losses(name) == pytest.approx(json.loads(RECORDED.read_text())[name], rel=1e-4)
+    assert losses(name) == pytest.approx(json.loads(RECORDED.read_text())[name], rel=1e-4, abs=1e-5)
 
 
 def test_the_same_seed_gives_the_same_bits():
