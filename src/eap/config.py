@@ -49,7 +49,7 @@ class VideoConfig(Section):
     """Frames. KNOWN (suppl. B.2): 25 fps, 256 x 256. The rest is CHOSEN."""
 
     fps: PositiveInt
-    size: Annotated[int, Field(ge=32, le=1024)] = Field(description="side of the cached face crop, px")
+    size: Annotated[int, Field(ge=64, le=1024)] = Field(description="side of the cached face crop, px; dlib needs 128")
     crop_scale: Annotated[float, Field(ge=1, le=4)] = Field(description="side of the crop / height of the landmarks")
     detect_every: PositiveInt = Field(description="face detection on every n-th frame of the source video")
     min_frames: PositiveInt = Field(description="shorter clips are set aside")
@@ -106,7 +106,7 @@ class SplitConfig(Section):
     by: Literal["speaker", "clip"]
     validation: Fraction
     test: Annotated[float, Field(gt=0, lt=1)]
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
     def _check(self) -> SplitConfig:
@@ -150,7 +150,7 @@ class OptimizerConfig(Section):
 class StudentConfig(Section):
     """The lip-landmark student: a differentiable landmark network distilled from the cached landmarks."""
 
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     channels: PositiveInt
     steps: PositiveInt
     batch_size: PositiveInt
@@ -160,7 +160,7 @@ class StudentConfig(Section):
 class SyncConfig(Section):
     """The sync expert that the pipeline trains on the training split."""
 
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     channels: PositiveInt
     d_embedding: PositiveInt
     steps: PositiveInt
@@ -265,7 +265,7 @@ class Config(Section):
     """The whole configuration."""
 
     preset: str
-    seeds: tuple[int, ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     emotions: tuple[Emotion, ...] = Field(min_length=2)
     data: DataConfig
     video: VideoConfig

@@ -12,7 +12,7 @@ from torch import Tensor
 from eap.data.windows import mel_windows, to_image
 from eap.models.ant import Identity
 from eap.training.build import build_ant, build_era
-from eap.training.checkpoint import load_model, read_record
+from eap.training.checkpoint import load_model, read_record, require_same
 
 RENDER_FRAMES = 16
 """Frames decoded at once: memory does not grow with the clip."""
@@ -33,11 +33,13 @@ class Synthesizer:
         self.audio, self.device = config.audio, config.compute.device
         self.ant = build_ant(config)
         era = build_era(config)
+        record = read_record(model, "train-era")
+        require_same(model, record, config, "audio", "model", "emotions")
         load_model(model, {"ant": self.ant, **era})
         for module in (self.ant, *era.values()):
             module.requires_grad_(False).eval().to(self.device)
         self.emotion_encoder, self.backbone, self.theta = era["emotion_encoder"], era["backbone"], era["theta"]
-        self.window = read_record(model)["config"]["era"]["frames"]
+        self.window = record["config"]["era"]["frames"]
 
     def hear(self, mel_TM: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """Emotion embeddings e ``[T, d_e]`` of a voice, and theta's valence and arousal of them, ``[T, 2]``."""

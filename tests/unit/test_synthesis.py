@@ -107,5 +107,7 @@ def test_voice_and_pose_must_be_equally_long(face, scene):
 
 
 def test_a_model_of_another_section_is_refused(era_file):
-    with pytest.raises(StageError, match=r"its emotion_encoder does not fit.*another `model` section"):
+    with pytest.raises(
+        StageError, match=r"was trained with audio = .*'emotion_context': 3.*train it again, or restore"
+    ):
         Synthesizer(era_file, sections("evaluate", {"audio": {"emotion_context": 9}}))

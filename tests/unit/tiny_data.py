@@ -145,7 +145,7 @@ def write_tiny_data(root: Path) -> PreparedData:
     clips = [
         {
             "clip_id": c, "path": c, "dataset": "drawn", "speaker_id": c.split("/")[0], "labelled": True,
-            "emotion": emotion_of(c), "status": "used", "stage": "landmarks", "n_frames": FRAMES,
+            "emotion": emotion_of(c), "status": "used", "stage": "landmarks", "n_frames": FRAMES, "shard": 0,
         }
         for c in points
     ]  # fmt: skip

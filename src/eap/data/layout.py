@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from eap.schemas import read_table
+
 
 @dataclass(frozen=True)
 class PreparedData:
@@ -47,5 +49,10 @@ class PreparedData:
         return self.root / table / f"shard={shard:04d}.parquet"
 
     def shards(self, table: str) -> list[Path]:
-        """All shards of a table, in order."""
-        return sorted((self.root / table).glob("shard=*.parquet"))
+        """The shards of a table that hold used clips, in order.
+
+        They are those that the `clips` table names: a folder may still hold files of an earlier, larger number.
+        """
+        clips = read_table(self.clips, "clips", ["status", "shard"])
+        numbers = clips.loc[clips.status == "used", "shard"].unique()
+        return [self.shard(table, int(number)) for number in sorted(numbers)]

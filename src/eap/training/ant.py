@@ -67,7 +67,9 @@ class AntPhase:
         Without it the picture ignores the voice for hundreds of full steps.
         """
         for number in range(steps):
-            _, _, shape = self.motion(draw(number))
+            batch = draw(number)
+            _, _, shape = self.motion(batch)
+            check_finite({"shape": shape.item()}, number, batch.clip_ids)
             optimise(self.optimizers["ant"], shape)
             if (number + 1) % 100 == 0:
                 print(f"warm-up: step {number + 1}/{steps}, shape={shape.item():.4g}", flush=True)
@@ -131,7 +133,7 @@ def train_ant(
         )  # fmt: skip
 
     training, held_out = sampler("train"), sampler("validation")
-    phase = AntPhase(config, build_reconstruction(config, load_student(student)))
+    phase = AntPhase(config, build_reconstruction(config, load_student(student, config)))
     device = config.compute.device
     fixed = [
         held_out.neutral_batch(seed, i, section.batch_size).to(device)

@@ -13,6 +13,7 @@ from eap.models.discriminator import Discriminator
 from eap.models.era import Classifier, EmotionDecoder, EmotionEncoder, Regressor, VABackbone
 from eap.models.lip_landmarks import LandmarkStudent
 from eap.models.syncnet import SyncExpert
+from eap.stage import StageError
 from eap.training.checkpoint import load_model, read_record
 
 
@@ -60,9 +61,14 @@ def build_student(channels: int, image_size: int) -> LandmarkStudent:
     return LandmarkStudent(channels, image_size, torch.full((68, 2), 128.0))
 
 
-def load_student(path: Path) -> LandmarkStudent:
-    """The trained landmark student, frozen."""
-    record = read_record(path)
+def load_student(path: Path, config: Any) -> LandmarkStudent:
+    """The trained landmark student, frozen; it must have been trained at `config.model.image_size`."""
+    record = read_record(path, "train-student")
+    if record["image_size"] != config.model.image_size:
+        raise StageError(
+            f"{path}: trained on frames of {record['image_size']} px, but model.image_size is "
+            f"{config.model.image_size}; run train-student again"
+        )
     student = build_student(record["channels"], record["image_size"])
     load_model(path, {"student": student})
     return student.requires_grad_(False).eval()
@@ -70,7 +76,7 @@ def load_student(path: Path) -> LandmarkStudent:
 
 def load_sync_expert(path: Path) -> SyncExpert:
     """The trained sync expert, frozen."""
-    record = read_record(path)
+    record = read_record(path, "train-sync")
     expert = SyncExpert(record["n_mels"], record["channels"], record["d_embedding"])
     load_model(path, {"sync": expert})
     return expert.requires_grad_(False).eval()

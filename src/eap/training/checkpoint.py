@@ -30,8 +30,8 @@ def save_model(path: Path, modules: Mapping[str, nn.Module], record: Mapping[str
         save_file(tensors, temporary, metadata)
 
 
-def load_model(path: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
-    """Load weights that `save_model` wrote into modules of the same names and shapes; returns the record.
+def load_model(path: Path, modules: Mapping[str, nn.Module]) -> None:
+    """Load weights that `save_model` wrote into modules of the same names and shapes.
 
     Raises
     ------
@@ -49,13 +49,40 @@ def load_model(path: Path, modules: Mapping[str, nn.Module]) -> dict[str, Any]:
                 f"{path}: its {name} does not fit the configured model; it was made with another `model` section. "
                 f"Train it again, or restore the section. ({str(error).splitlines()[-1].strip()})"
             ) from None
-    return read_record(path)
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """What a model file says about itself: stage, seed, configuration, digests, git SHA."""
+def read_record(path: Path, stage: str) -> dict[str, Any]:
+    """What a model file says about itself: stage, seed, configuration, digests, git SHA.
+
+    Raises
+    ------
+    StageError
+        If it was not written by `stage`.
+    """
     with safe_open(path, "pt") as file:
-        return json.loads((file.metadata() or {}).get("record", "{}"))
+        record = json.loads((file.metadata() or {}).get("record", "{}"))
+    if record.get("stage") != stage:
+        raise StageError(f"{path}: expected a model of stage {stage}, found one of stage {record.get('stage')}")
+    return record
+
+
+def require_same(path: Path, record: Mapping[str, Any], config: Any, *sections: str) -> None:
+    """Refuse a model that was trained with other sections than it is to be used with.
+
+    Some values (heads, warp, mel floor) change what a network computes, but no shape that loading would notice.
+
+    Raises
+    ------
+    StageError
+        Naming the section and both values.
+    """
+    wanted = config.model_dump(mode="json", include=set(sections))
+    for section in sections:
+        if record["config"][section] != wanted[section]:
+            raise StageError(
+                f"{path} was trained with {section} = {record['config'][section]}, but the configuration now says "
+                f"{wanted[section]}; train it again, or restore the section"
+            )
 
 
 class Checkpoint:

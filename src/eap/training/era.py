@@ -25,7 +25,7 @@ from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
-from eap.training.checkpoint import Checkpoint, load_model, save_model
+from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same, save_model
 from eap.training.engine import frozen, optimise, run_steps, sample_frames, write_history
 from eap.training.reconstruction import Reconstruction, build_reconstruction
 
@@ -184,7 +184,8 @@ def train_era(
         )  # fmt: skip
 
     training, held_out = sampler("train"), sampler("validation")
-    phase = EraPhase(config, build_reconstruction(config, load_student(student)))
+    phase = EraPhase(config, build_reconstruction(config, load_student(student, config)))
+    require_same(ant, read_record(ant, "train-ant"), config, "audio", "model")
     load_model(ant, {"ant": phase.ant, "critic": phase.critic})
     fixed = [
         held_out.any_batch(seed, i, section.batch_size).to(device) for i in range(VALIDATION_BATCHES) if held_out.ids

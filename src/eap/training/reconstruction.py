@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_Weights
 
 from eap.data.pose import LIPS
+from eap.digest import file_sha256
 from eap.losses.lip import lip_loss
 from eap.losses.perceptual import perceptual_loss, pyramid
 from eap.models.lip_landmarks import LandmarkStudent
@@ -77,6 +78,9 @@ def load_imagenet_vgg19(path: str | None) -> dict[str, Tensor]:
     if path is not None:
         if not Path(path).is_file():
             raise StageError(f"perceptual.path: {path} is not a file; {remedy}")
+        pinned = Path(url).stem.rpartition("-")[2]  # torchvision puts the first digits of the SHA-256 into the name
+        if not (found := file_sha256(path)).startswith(pinned):
+            raise StageError(f"perceptual.path: {path} has SHA-256 {found[:12]}..., not {pinned}...; {remedy}")
         return torch.load(path, map_location="cpu", weights_only=True)
     try:
         return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)

@@ -82,7 +82,8 @@ def _prepare(tmp_path, clips: dict[str, tuple[str, str, np.ndarray]]):
     """Clip id -> (speaker, emotion, landmarks)."""
     data = PreparedData(tmp_path)
     rows = [
-        {"clip_id": c, "path": c, "speaker_id": s, "emotion": e, "status": "used"} for c, (s, e, _) in clips.items()
+        {"clip_id": c, "path": c, "speaker_id": s, "emotion": e, "status": "used", "shard": shard}
+        for shard, (c, (s, e, _)) in enumerate(clips.items())
     ]
     rows.append({"clip_id": "zz", "path": "zz", "speaker_id": "nobody", "emotion": "sad", "status": "set_aside"})
     write_table(data.clips, "clips", rows)
@@ -157,7 +158,8 @@ def test_no_used_clip_and_lost_landmarks_are_errors(tmp_path):
     write_table(data.clips, "clips", [row | {"status": "set_aside"}])
     with pytest.raises(StageError, match="no clip is used"):
         label_clips(config, data, data.labels, data.shapes)
-    write_table(data.clips, "clips", [row | {"status": "used"}])
+    write_table(data.clips, "clips", [row | {"status": "used", "shard": 0}])
+    write_table(data.shard("landmarks", 0), "landmarks", iter([]))
     with pytest.raises(StageError, match="no landmarks of 'a'"):
         label_clips(config, data, data.labels, data.shapes)
 

@@ -26,7 +26,7 @@ SHORT = {"ant": {"batch_size": 2, "frames": 2, "epochs": 3, "warmup_steps": 4, "
 def make(student_file, overrides=None, seed=0):
     config = tiny_config(overrides)
     torch.manual_seed(seed)
-    return AntPhase(config, build_reconstruction(config, load_student(student_file)))
+    return AntPhase(config, build_reconstruction(config, load_student(student_file, config)))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from torch import nn
 
 from eap.stage import StageError
 from eap.training.build import build_ant
-from eap.training.checkpoint import Checkpoint, load_model, read_record, save_model
+from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same, save_model
 
 
 def test_model_file_round_trip(tmp_path):
@@ -18,13 +18,29 @@ def test_model_file_round_trip(tmp_path):
     saved["ab"].running_mean += 5
     save_model(tmp_path / "m.safetensors", saved, {"stage": "test", "seed": 3})
     loaded = {"a": nn.Linear(3, 2), "ab": nn.BatchNorm1d(2)}
-    record = load_model(tmp_path / "m.safetensors", loaded)
+    load_model(tmp_path / "m.safetensors", loaded)
     for name, module in saved.items():
         for key, value in module.state_dict().items():
             assert torch.equal(loaded[name].state_dict()[key], value)
+    record = read_record(tmp_path / "m.safetensors", "test")
     assert (record["stage"], record["seed"]) == ("test", 3)
     assert record["git_sha"]
-    assert read_record(tmp_path / "m.safetensors") == record
+    with pytest.raises(
+        StageError, match=r"m\.safetensors: expected a model of stage train-ant, found one of stage test"
+    ):
+        read_record(tmp_path / "m.safetensors", "train-ant")
+
+
+def test_values_that_no_shape_shows_are_compared(tmp_path):
+    trained = tiny_config()
+    record = {"config": trained.model_dump(mode="json")}
+    require_same(tmp_path, record, trained, "audio", "model")
+    other = tiny_config({"model": {"pose_warp": False}})
+    require_same(tmp_path, record, other, "audio")
+    with pytest.raises(
+        StageError, match=r"was trained with model = .*'pose_warp': True.*now says .*'pose_warp': False"
+    ):
+        require_same(tmp_path, record, other, "audio", "model")
 
 
 @pytest.mark.parametrize("change", [{"d_model": 16}, {"layers": 2}, {"max_skip_px": 4, "image_size": 64}])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from tiny_data import sections
+from tiny_data import sections, tiny_config
 
 from eap.models.lip_landmarks import LandmarkStudent
 from eap.stage import no_log
@@ -52,7 +52,7 @@ def test_calibration_gives_layers_equal_weight_and_moves_no_landmark():
 
 
 def test_the_student_learns_and_its_calibration_fits(student_file, store):
-    student = load_student(student_file)
+    student = load_student(student_file, tiny_config())
     frames, points = draw_frames(store, store.ids("validation"), np.random.default_rng(0), 40)
     error = (student(frames) - points).norm(dim=-1)[:, 48:].mean()
     mean_error = (student.mean_shape - points).norm(dim=-1)[:, 48:].mean()
@@ -67,7 +67,7 @@ def test_two_trainings_are_one(tiny_data, tmp_path):
     for name in "ab":
         model = tmp_path / f"{name}.safetensors"
         result = train_student(config, tiny_data, model, tmp_path / f"{name}.parquet", no_log)
-        results.append((load_student(model).state_dict(), result.metrics))
+        results.append((load_student(model, config).state_dict(), result.metrics))
     assert results[0][1] == results[1][1]
     assert {"train_error_px", "validation_lip_error_px"} <= set(results[0][1])
     assert all(torch.equal(value, results[1][0][key]) for key, value in results[0][0].items())

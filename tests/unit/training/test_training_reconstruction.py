@@ -15,7 +15,7 @@ from eap.training.reconstruction import build_reconstruction, load_imagenet_vgg1
 
 @pytest.fixture
 def reconstruction(student_file):
-    return build_reconstruction(tiny_config(), load_student(student_file))
+    return build_reconstruction(tiny_config(), load_student(student_file, tiny_config()))
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_vgg_weights_that_are_not_there_are_named(student_file):
     with pytest.raises(
         StageError, match=r"perceptual\.path: absent/vgg19\.pth is not a file; download https://.*vgg19"
     ):
-        build_reconstruction(config, load_student(student_file))
+        build_reconstruction(config, load_student(student_file, tiny_config()))
 
 
 def test_vgg_weights_that_cannot_be_fetched_are_named(monkeypatch):
@@ -89,6 +89,10 @@ def test_vgg_weights_that_cannot_be_fetched_are_named(monkeypatch):
         load_imagenet_vgg19(None)
 
 
-def test_vgg_weights_from_a_local_file(tmp_path):
-    torch.save({"x": torch.ones(2)}, tmp_path / "vgg.pth")
-    assert torch.equal(load_imagenet_vgg19(str(tmp_path / "vgg.pth"))["x"], torch.ones(2))
+def test_vgg_weights_from_a_local_file(tmp_path, monkeypatch):
+    path = tmp_path / "vgg.pth"
+    torch.save({"x": torch.ones(2)}, path)
+    with pytest.raises(StageError, match=r"has SHA-256 [0-9a-f]{12}\.\.\., not dcbb9e9d\.\.\.; download"):
+        load_imagenet_vgg19(str(path))
+    monkeypatch.setattr("eap.training.reconstruction.file_sha256", lambda _: "dcbb9e9d" + 56 * "0")
+    assert torch.equal(load_imagenet_vgg19(str(path))["x"], torch.ones(2))
