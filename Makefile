@@ -8,6 +8,7 @@ UV_VERSION := 0.13.9
 VENV := .venv
 STAMP := $(VENV)/.installed
 CORES ?= $(shell nproc)
+TEST_JOBS ?= 2
 PORT ?= 5000
 PROFILE ?= workflow/profiles/local
 CLIPS ?=
@@ -66,7 +67,7 @@ ui: setup  ## MLflow on 127.0.0.1 [PORT=n]
 	mlflow ui --backend-store-uri sqlite:///results/mlflow/mlflow.db --host 127.0.0.1 --port $(PORT)
 
 test: setup  ## all tests that need no system package
-	pytest -m "not system"
+	pytest -m "not system" --numprocesses $(TEST_JOBS) --dist loadfile
 
 test-system: setup  ## the tests that need system packages; none collected is a failure (pytest's exit code 5)
 	pytest -m system

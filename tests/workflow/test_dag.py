@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from workflow_checkout import ROOT, Checkout
+from real_clips import CLIPS
+from workflow_checkout import Checkout
 
 from eap.schemas import read_table
 
 pytestmark = pytest.mark.timeout(1500)  # the whole run is one fixture: two minutes alone, more on a busy machine
 
-CLIPS = ROOT.parent / "shared" / "data" / "clips"
 USED = [
     *[f"crema_d/1001_DFA_{emotion}_XX.flv" for emotion in ("NEU", "ANG", "HAP", "SAD")],
     "grid/s1_bbaf2n.mpg",

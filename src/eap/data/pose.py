@@ -43,7 +43,8 @@ def fit_similarity(points_NP2: np.ndarray, reference_NP2: np.ndarray) -> np.ndar
     r = reference_NP2 - mean_r
     # In the plane a similarity without reflection is z -> c z, c complex; least squares gives c = <p, r> / <p, p>.
     z_p, z_r = p[..., 0] + 1j * p[..., 1], r[..., 0] + 1j * r[..., 1]
-    c = (z_p.conj() * z_r).sum(1) / np.maximum((np.abs(z_p) ** 2).sum(1), 1e-12)
+    with np.errstate(invalid="ignore"):  # NaN points (no face) give NaN transforms
+        c = (z_p.conj() * z_r).sum(1) / np.maximum((np.abs(z_p) ** 2).sum(1), 1e-12)
     linear = np.stack([np.stack([c.real, -c.imag], -1), np.stack([c.imag, c.real], -1)], -2)
     shift = mean_r[:, 0] - np.einsum("nij,nj->ni", linear, mean_p[:, 0])
     return np.concatenate([linear, shift[..., None]], -1)

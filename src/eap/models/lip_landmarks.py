@@ -28,10 +28,9 @@ class LandmarkStudent(nn.Module):
         self.convolutions = nn.ModuleList(
             nn.Conv2d(c_in, c_out, 3, padding=1) for c_in, c_out in zip([3, *widths], widths, strict=False)
         )
-        side = image_size // 16
-        self.head = nn.Sequential(
-            nn.Linear(widths[-1] * side * side, 128), nn.ReLU(), nn.Linear(128, 2 * len(mean_shape_P2))
-        )
+        self.grids = {3: min(image_size // 8, 8), 4: min(image_size // 16, 4)}
+        inputs = sum(widths[i] * side**2 for i, side in self.grids.items())
+        self.head = nn.Sequential(nn.Linear(inputs, 128), nn.ReLU(), nn.Linear(128, 2 * len(mean_shape_P2)))
         self.register_buffer("mean_shape", mean_shape_P2.clone())
         self.register_buffer("feature_scale", torch.ones(len(widths)))
 
@@ -51,9 +50,12 @@ class LandmarkStudent(nn.Module):
         return out
 
     def landmarks(self, features: list[Tensor]) -> Tensor:
-        """Landmarks from the activations of `features` at full resolution."""
-        raw = features[-1] * self.feature_scale[-1]
-        offset = self.head(raw.flatten(1)).unflatten(1, (-1, 2))
+        """Landmarks from the activations of `features` at full resolution: grids of 8 and 4 from strides 8 and 16."""
+        grids = [
+            F.adaptive_avg_pool2d(features[i] * self.feature_scale[i], side).flatten(1)
+            for i, side in self.grids.items()
+        ]
+        offset = self.head(torch.cat(grids, 1)).unflatten(1, (-1, 2))
         return self.mean_shape + offset * (LANDMARK_SCALE_PX / 16)
 
     def forward(self, frames_NCHW: Tensor) -> Tensor:

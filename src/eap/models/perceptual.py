@@ -24,9 +24,6 @@ class Vgg19Features(nn.Module):
         if state is not None:
             network.load_state_dict(state)
         self.layers = network.features[: self.TAPS[-1] + 1]
-        for layer in self.layers:
-            if isinstance(layer, nn.ReLU):
-                layer.inplace = False
         self.requires_grad_(False)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))

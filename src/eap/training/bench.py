@@ -88,7 +88,7 @@ def cost_of_parts(config: Config, ant: AntPhase, era: EraPhase, reconstruction: 
         "pose encoder": (model.pose_encoder, lambda: model.pose_encoder(batch.pose_BTP2)),
         "transformer": (
             model.transformer,
-            lambda: model.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT),
+            lambda: model.transformer(torch.zeros(1, 3, config.model.d_model, device=motion.device)),
         ),
         "generator G": (model.generator, lambda: model.render(identity, motion, batch.pose_BTP2, None)),
         "ANT, all": (model, lambda: ant.generate(batch)),
@@ -99,7 +99,7 @@ def cost_of_parts(config: Config, ant: AntPhase, era: EraPhase, reconstruction: 
         "psi": (era.psi, lambda: era.psi(batch.va_BT2)),
         "discriminator D": (ant.critic, lambda: ant.critic(frame)),
         "discriminator D_E": (era.emotion_critic, lambda: era.emotion_critic(frame)),
-        "L_lip and L_per": (
+        "L_lip and L_per (a generated and a real frame)": (
             reconstruction,
             lambda: reconstruction.terms(batch.target_BTCHW, batch.target_BTCHW * 0, batch.mask_BT),
         ),

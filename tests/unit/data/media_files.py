@@ -9,12 +9,11 @@ from typing import Any
 
 import av
 import numpy as np
+from real_clips import CHECKOUT, CLIPS
 
 from eap.config import load_config, load_stage, stage_sections
 from eap.data.media import iterate_images
 
-CHECKOUT = Path(__file__).parents[3]
-CLIPS = CHECKOUT.parent / "shared" / "data" / "clips"
 GRID = "grid/s1_bbaf2n.mpg"
 CREMA = "crema_d/1001_DFA_FEA_XX.flv"
 
