@@ -47,7 +47,7 @@ def test_torchvision_builds_vgg19_from_that_list():
     with torch.device("meta"):
         network = Vgg19Features(None)
     assert [str(layer) for layer in network.layers] == [
-        str(nn.ReLU() if isinstance(layer, nn.ReLU) else layer) for layer in layers()[:30]
+        str(nn.ReLU(inplace=True) if isinstance(layer, nn.ReLU) else layer) for layer in layers()[:30]
     ]
 
 
