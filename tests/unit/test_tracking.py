@@ -121,11 +121,11 @@ def test_parallel_processes_share_an_initialised_store(uri: str, tmp_path: Path)
     initialise(uri, "parallel")
     script = (
         "import sys\nfrom eap.config import load_stage\nfrom eap.tracking import stage_run\n"
-        's = load_stage(\'index\', \'{"data": {"root": "r", "manifest": null, "shards": 1, "workers": 1}}\')\n'
-        "with stage_run(sys.argv[1], 'parallel', 'index', s, [], None) as run:\n"
+        "with stage_run(sys.argv[1], 'parallel', 'index', load_stage('index', sys.argv[2]), [], None) as run:\n"
         "    [run.log({'x': float(i)}, i) for i in range(1500)]\n"
     )
-    jobs = [subprocess.Popen([sys.executable, "-c", script, uri], cwd=tmp_path) for _ in range(2)]
+    sections = stage_sections(load_config({}, PRESETS), "index")
+    jobs = [subprocess.Popen([sys.executable, "-c", script, uri, sections], cwd=tmp_path) for _ in range(2)]
     assert [job.wait(timeout=240) for job in jobs] == [0, 0]
     client = MlflowClient(uri)
     runs = client.search_runs([client.get_experiment_by_name("parallel").experiment_id])
