@@ -1,0 +1,1 @@
+"""Fetching a dataset: what to fetch, one file, an archive, the whole."""
