@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from media_files import CLIPS, sections
 
-from eap.data.catalog import SYNONYMS, build_catalog
+from eap.data.catalog import build_catalog
 from eap.data.download import list_source
 from eap.schemas import read_table
 from eap.stage import StageError
@@ -133,13 +133,3 @@ def test_names_match_in_either_unicode_form_and_with_backslashes(root, tmp_path)
 def test_a_manifest_that_cannot_be_understood(root, tmp_path, text, message):
     with pytest.raises(StageError, match=message):
         _catalog(root, tmp_path, data=_manifest(root, text))
-
-
-def test_every_dataset_name_leads_to_the_vocabulary():
-    published = {
-        "MEAD": "angry contempt disgusted fear happy neutral sad surprised",
-        "RAVDESS": "neutral calm happy sad angry fearful disgust surprised",
-        "CREMA-D": "ANG DIS FEA HAP NEU SAD",
-    }
-    for names in published.values():
-        assert len({SYNONYMS[name.lower()] for name in names.split()}) == len(names.split())
