@@ -70,11 +70,16 @@ class Medium:
         return self.uri.startswith("data:video/")
 
 
-def ticks(low: float, high: float, count: int) -> tuple[tuple[str, float], ...]:
-    """About `count` round values between `low` and `high`, each with its position in percent."""
+def round_step(low: float, high: float, count: int) -> float:
+    """1, 2 or 5 times a power of ten, of which no more than `count` lie between `low` and `high`."""
     raw = (high - low) / count
     power = 10 ** math.floor(math.log10(raw))
-    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    return power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
+
+
+def ticks(low: float, high: float, count: int) -> tuple[tuple[str, float], ...]:
+    """About `count` round values between `low` and `high`, each with its position in percent."""
+    step = round_step(low, high, count)
     values = [index * step for index in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
     return tuple((f"{value:.6g}", round(100 * (value - low) / (high - low), 3)) for value in values)
 

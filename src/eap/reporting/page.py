@@ -14,6 +14,7 @@ from eap.data.layout import PreparedData
 from eap.evaluation.statistics import summarise_seeds
 from eap.files import write_text
 from eap.reporting import figures, tables
+from eap.reporting.corpus import describe_corpus
 from eap.reporting.metrics import definitions, describe, judge_key
 from eap.reporting.verdict import lmd_bars, verdict
 from eap.schemas import read_table, source_digest, write_table
@@ -78,16 +79,14 @@ def read_results(results: Path, seeds: Sequence[int]) -> Results:
     files: list[tuple[str, Path]] = []
 
     def read(name: str, path: Path, seed: int | None = None) -> pd.DataFrame:
-        if not path.is_file():
-            remedy = "" if seed is None else f", or take {seed} out of `seeds`"
-            raise StageError(f"{path}: missing, and the report needs it; run the workflow to its end{remedy}")
-        files.append((name, path))
+        files.append((name, existing(path, seed)))
         table = read_table(path, name)
         if "seed" in table and not set(table["seed"].dropna()) <= {seed}:
             raise StageError(f"{path}: holds rows of another seed than {seed}; run the evaluation of this seed again")
         return table
 
     clips, splits, shapes = (read(name, getattr(data, name)) for name in ("clips", "splits", "shapes"))
+    files.append(("labels", existing(data.labels)))  # too long to be held in memory as a whole
     histories: dict[str, dict[int | None, pd.DataFrame]] = {
         stage: {None: read("history", results / stage / "history.parquet")} for stage in ONCE
     }
@@ -106,6 +105,14 @@ def read_results(results: Path, seeds: Sequence[int]) -> Results:
     return Results(tuple(files), clips, splits, shapes, histories, scores, curves, evaluated["videos"])
 
 
+def existing(path: Path, seed: int | None = None) -> Path:
+    """The path of a table that the page needs; an error if there is none."""
+    if not path.is_file():
+        remedy = "" if seed is None else f", or take {seed} out of `seeds`"
+        raise StageError(f"{path}: missing, and the report needs it; run the workflow to its end{remedy}")
+    return path
+
+
 def evaluation_folder(results: Path, seed: int) -> Path:
     """Where the evaluation of a seed lies."""
     return results / "evaluation" / f"seed={seed}"
@@ -121,6 +128,7 @@ def render(config: Any, found: Results, summary: pd.DataFrame, results: Path) ->
     )  # fmt: skip
     environment.filters["score"] = tables.score_text
     used = found.clips[found.clips["status"] == "used"]
+    corpus = describe_corpus(PreparedData(results / "data"), found.clips, config.video.fps, config.video.size)
     return environment.get_template("page.html").render(
         config=config,
         n_used=len(used),
@@ -137,6 +145,7 @@ def render(config: Any, found: Results, summary: pd.DataFrame, results: Path) ->
         definitions=definitions(summary["metric"].unique()),
         emotions=emotions,
         matrix=matrix,
+        corpus=corpus,
         losses=_losses(found),
         cards=_cards(config, found, results),
         judges=sorted(found.curves["judge"].unique(), key=judge_key),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,9 @@ from eap.stage import StageError
 
 SPLITS = ("train", "validation", "test")
 NO_REASON = "no reason was recorded"
+WEAK_TO_STRONG = ("unspecified", "low", "medium", "normal", "high", "strong")
+"""Levels whose names do not sort by themselves; others, such as level_1 to level_3, do."""
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,19 @@ def undefined_clips(scores: pd.DataFrame) -> list[tuple[str, str, str, int]]:
     return sorted(rows, key=lambda row: (variant_key(row[0]), sort_key(row[1]), -row[3]))
 
 
+def emotion_order(emotions: pd.Series) -> list[str]:
+    """Each emotion once, neutral first."""
+    return sorted(emotions.unique(), key=lambda emotion: (emotion != "neutral", emotion))
+
+
+def level_key(level: str) -> tuple[int, str]:
+    """Order of levels, the weakest first; unknown names after known ones."""
+    return (WEAK_TO_STRONG.index(level) if level in WEAK_TO_STRONG else len(WEAK_TO_STRONG)), level
+
+
 def clip_matrix(splits: pd.DataFrame) -> tuple[list[str], list[tuple[str, list[Count]]]]:
     """Used clips: emotions (columns) and, per speaker, one `Count` for each emotion; last column and row are sums."""
-    emotions = sorted(splits["emotion"].unique(), key=lambda emotion: (emotion != "neutral", emotion))
+    emotions = emotion_order(splits["emotion"])
     groups = [*((speaker, rows) for speaker, rows in splits.groupby("speaker_id")), ("all speakers", splits)]
     matrix = []
     for speaker, rows in groups:
@@ -124,7 +138,10 @@ def split_statement(by: Literal["speaker", "clip"], splits: pd.DataFrame) -> str
 
 
 def stage_counts(clips: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Clips set aside: (stage, reason, clips), most frequent first."""
+    """Clips set aside: (stage, reason, clips), most frequent first; reasons that differ in numbers only are one."""
     aside = clips[clips["status"] == "set_aside"].fillna({"stage": "?", "reason": NO_REASON})
-    counts = aside.groupby(["stage", "reason"])["clip_id"].size().items()
-    return sorted(((*key, int(n)) for key, n in counts), key=lambda row: (-row[2], row[:2]))
+    kinds = aside["reason"].str.replace(_NUMBER, "…", regex=True)
+    rows = []
+    for (stage, kind), reasons in aside["reason"].groupby([aside["stage"], kinds]):
+        rows.append((stage, reasons.iloc[0] if reasons.nunique() == 1 else kind, len(reasons)))
+    return sorted(rows, key=lambda row: (-row[2], row[:2]))

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 import av
 import cv2
 import numpy as np
+import pandas as pd
 
-from eap.schemas import write_table
+from eap.data.jpeg import encode_jpeg
+from eap.schemas import to_table, write_table
 
 FPS = 25
 N_FRAMES = 40
@@ -25,6 +27,7 @@ CLIPS = [
 ]
 ASIDE = [("grid/short.mpg", "frames", "18 frames are fewer than the 25 of video.min_frames"),
          ("grid/hidden.mpg", "landmarks", "a face in 31 of 75 frames, under landmarks.min_coverage 0.8")]  # fmt: skip
+LEVELS = {"crema_d/1001_DFA_SAD_XX.flv": "high", "crema_d/1001_DFA_HAP_XX.flv": "low", ODD_CLIP: "high"}
 TEST_CLIPS = [clip for clip in CLIPS if clip[3] == "test"]
 SHORT = "5 frames, the sync expert needs 6"
 TOO_SHORT = ("lse_d_expert", "neutral")
@@ -79,16 +82,47 @@ def make_results(root: Path, seeds: tuple[int, ...] = (0, 1), lmd_generated: flo
 
 def _write_data(folder: Path) -> None:
     used = [{"clip_id": clip, "speaker_id": speaker, "emotion": emotion, "labelled": speaker == "1001",
-             "status": "used"} for clip, speaker, emotion, _ in CLIPS]  # fmt: skip
+             "status": "used", "shard": index % 2, "n_frames": 30 + 10 * index, "crop_size_px": 180 + 40 * index,
+             "coverage": 1 - 0.02 * index, "intensity_level": LEVELS.get(clip), "dataset": clip.split("/")[0],
+             "licence": "CC BY 4.0" if speaker == "s1" else None}
+            for index, (clip, speaker, emotion, _) in enumerate(CLIPS)]  # fmt: skip
     aside = [{"clip_id": clip, "speaker_id": "s1", "emotion": "neutral", "labelled": False, "status": "set_aside",
               "stage": stage, "reason": reason} for clip, stage, reason in ASIDE]  # fmt: skip
     write_table(folder / "clips.parquet", "clips", used + aside)
+    _write_frames_and_labels(folder, used)
     names = ("clip_id", "speaker_id", "emotion", "split")
     write_table(folder / "splits.parquet", "splits", [dict(zip(names, clip, strict=True)) for clip in CLIPS])
     shapes = [("s1", 225, "3 neutral clips"), ("1001", 180, "all clips: no neutral clip"), ("*", 405, "2 speakers")]
     names = ("speaker_id", "n_frames", "made_from", "shape")
     rows = [dict(zip(names, (*shape, [0.0] * 136), strict=True)) for shape in shapes]
     write_table(folder / "shapes.parquet", "shapes", rows)
+
+
+def strongest(clip: dict) -> int:
+    """The frame at which a clip's labels are strongest."""
+    return clip["n_frames"] // 2
+
+
+def _write_frames_and_labels(folder: Path, used: list[dict]) -> None:
+    """Faces that turn red, and labels that rise, towards the clip's middle; neutral labels stay 0."""
+    labels = []
+    for clip in used:
+        rise = 1 - np.abs(np.arange(clip["n_frames"]) - strongest(clip)) / clip["n_frames"]
+        valence = np.zeros_like(rise) if clip["emotion"] == "neutral" else rise
+        rows = {"clip_id": clip["clip_id"], "frame": range(len(rise)), "valence": valence, "arousal": 0.0}
+        labels.append(to_table("labels", pd.DataFrame(rows)))
+    write_table(folder / "labels.parquet", "labels", labels)
+    for shard in (0, 1):
+        frames = []
+        for clip in (clip for clip in used if clip["shard"] == shard):
+            jpegs = []
+            for frame in range(clip["n_frames"]):
+                image = _face(0.3, 1.0 if clip["emotion"] == "happy" else 0.0, 0)
+                image[..., 0] = 255 if frame == strongest(clip) else image[..., 0]
+                jpegs.append(encode_jpeg(image, 90))
+            rows = {"clip_id": clip["clip_id"], "frame": range(len(jpegs)), "jpeg": jpegs}
+            frames.append(to_table("frames", pd.DataFrame(rows)))
+        write_table(folder / "frames" / f"shard={shard:04d}.parquet", "frames", frames)
 
 
 def _history(terms: tuple[str, ...], seed: int) -> list[dict]:

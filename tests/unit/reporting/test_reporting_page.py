@@ -152,7 +152,7 @@ def test_embeds_each_video_marked_and_described(html: str) -> None:
     assert sum(video["aria-label"].endswith(", generated") for video in videos) == 2 * 2 * len(TEST_CLIPS)
     assert html.count('<span class="mark">generated</span></figcaption>') == 2 * 2 * len(TEST_CLIPS)
     assert all(image["alt"] for image in page.all("img"))
-    assert len(page.all("img")) == 2 * len(TEST_CLIPS)
+    assert len(page.all("img")) == 2 * len(TEST_CLIPS) + 3  # the contact sheet: s1 neutral; 1001 happy and sad
 
 
 def test_shows_no_more_clips_than_asked(results: Path, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_split_by_speaker_is_checked_against_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "missing",
     ["evaluation/seed=1/scores.parquet", "ant/seed=1/history.parquet", "sync/history.parquet", "data/shapes.parquet",
-     "evaluation/seed=1/videos/0/real.mp4"],
+     "evaluation/seed=1/videos/0/real.mp4", "data/labels.parquet", "data/frames/shard=0001.parquet"],
 )  # fmt: skip
 def test_missing_file_is_named(tmp_path: Path, missing: str) -> None:
     results = make_results(tmp_path)

@@ -51,6 +51,17 @@ def test_definitions_are_shared_by_judges() -> None:
     ]
 
 
+def test_reasons_that_differ_in_numbers_only_are_counted_as_one() -> None:
+    rows = [("frames", "18 frames are fewer than the 25"), ("frames", "7 frames are fewer than the 25"),
+            ("frames", "no face: found in 1 of 15 key frames"), ("catalog", None)]  # fmt: skip
+    clips = pd.DataFrame(rows, columns=["stage", "reason"]).assign(status="set_aside", clip_id=list("abcd"))
+    assert stage_counts(clips) == [
+        ("frames", "… frames are fewer than the …", 2),
+        ("catalog", "no reason was recorded", 1),
+        ("frames", "no face: found in 1 of 15 key frames", 1),
+    ]
+
+
 def test_clip_matrix_counts_each_clip_once() -> None:
     emotions, matrix = clip_matrix(SPLITS)
     assert emotions == ["neutral", "happy", "sad"]
