@@ -18,6 +18,8 @@ export CLIPS
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
+# The UI's job workers are of no use here and outlive it.
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .PHONY: help setup link-clips demo report ui test test-system lint format lock
 
@@ -42,21 +44,18 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	@touch $@
 
 link-clips:
-	@if [ -n "$$CLIPS" ]; then \
-	  [ -d "$$CLIPS" ] || { echo "demo: CLIPS='$$CLIPS' is not a folder" >&2; exit 1; }; \
-	  if [ -e data/clips ] && [ ! -L data/clips ]; then \
-	    [ "$$(realpath "$$CLIPS")" = "$$(realpath data/clips)" ] || { \
-	      echo "demo: data/clips is a folder of its own, not a link, and stays untouched;" \
-	        "move it away, or leave CLIPS out to use it" >&2; exit 1; }; \
-	  else \
-	    mkdir -p data && ln -sfn "$$(realpath "$$CLIPS")" data/clips; \
-	  fi; \
-	elif [ ! -d data/clips ]; then \
-	  echo "demo: no clips; name a folder of videos: make demo CLIPS=/path/to/clips" >&2; exit 1; \
+	@[ -n "$$CLIPS" ] || exit 0; \
+	[ -d "$$CLIPS" ] || { echo "demo: CLIPS='$$CLIPS' is not a folder" >&2; exit 1; }; \
+	if [ -e data/clips ] && [ ! -L data/clips ]; then \
+	  [ "$$(realpath "$$CLIPS")" = "$$(realpath data/clips)" ] || { \
+	    echo "demo: data/clips is a folder of its own, not a link, and stays untouched;" \
+	      "move it away, or run: snakemake --cores $(CORES) --config preset=clips" >&2; exit 1; }; \
+	else \
+	  mkdir -p data && ln -sfn "$$(realpath "$$CLIPS")" data/clips; \
 	fi
 
-demo: link-clips setup  ## CLIPS=folder [CORES=n]: from a folder of clips to the report
-	snakemake --cores $(CORES) --workflow-profile $(PROFILE) all
+demo: link-clips setup  ## from the phantom corpus to the report; CLIPS=folder: from a folder of clips [CORES=n]
+	snakemake --cores $(CORES) --workflow-profile $(PROFILE) $(if $(CLIPS),--config preset=clips --,) all
 	@echo "The report: $(CURDIR)/results/report/index.html"
 
 report: setup  ## the page's workflow companion: provenance, run times and final files of the last run

@@ -19,7 +19,7 @@ LAYERS = (
     ("eap.synthesis",),
     ("eap.evaluation",),
     ("eap.reporting",),
-    ("eap.tracking",),
+    ("eap.tracking", "eap.workflow_bench"),
     ("eap.cli", "eap.__main__"),
 )
 MODULES = {

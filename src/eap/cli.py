@@ -5,6 +5,7 @@ Global options go before the stage: `eap --tracking sqlite:///mlflow.db --experi
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eap.config import ConfigError, json_schema, load_config, load_stage
+from eap.config import Config, ConfigError, json_schema, load_config, load_stage
 from eap.stage import Log, StageError, StageResult, no_log
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
@@ -26,6 +27,13 @@ Seed = Annotated[int, typer.Option(help="Seed of this run.")]
 In = Annotated[Path, typer.Option(exists=True, dir_okay=False)]
 Out = Annotated[Path, typer.Option(dir_okay=False)]
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the prepared data.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes.")]
+Preset = Annotated[str, typer.Option(help="Preset whose values are taken.")]
+Presets = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the presets.")]
+Override = Annotated[list[str], typer.Option(help="section.key=value on top of the preset; may be repeated.")]
+
+PRESETS = Path("workflow/presets")
+N_CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,14 @@ def _run(
             run.finish(result)
     for name, value in result.metrics.items():
         typer.echo(f"{stage}: {name} = {value:.6g}")
+
+
+@app.command()
+def render_phantom(context: typer.Context, config: ConfigOption, summary: Out, workers: Workers = 1) -> None:
+    """Render the phantom corpus into `data.root`, where `data.dataset` is phantom; see `eap phantom`."""
+    from eap.data.phantom.corpus import render_phantom
+
+    _run(context, "render-phantom", config, [], lambda c, _: render_phantom(c, summary, workers))
 
 
 @app.command()
@@ -265,6 +281,25 @@ def report(
 
 
 @app.command()
+def check(
+    data: DataFolder = Path("results/data"),
+    as_json: Annotated[bool, typer.Option("--json", help="The counts as JSON.")] = False,
+) -> None:
+    """What the data holds: clips per speaker and emotion, what is set aside and why."""
+    import json
+
+    from rich.console import Console
+
+    from eap.reporting.check import check_data, print_check
+
+    found = check_data(data)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        print_check(found, Console(markup=False, highlight=False, emoji=False))
+
+
+@app.command()
 def init_tracking(context: typer.Context) -> None:
     """Create the tracking database and experiment once, before parallel jobs use them."""
     from eap.tracking import initialise
@@ -283,25 +318,78 @@ def config_schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2, sort_keys=True))
 
 
-@bench.command("step")
-def bench_step(
-    preset: Annotated[str, typer.Option(help="Preset whose models and losses are run.")] = "paper",
-    presets: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("workflow/presets"),
-    override: Annotated[list[str], typer.Option(help="key=value on top of the preset, e.g. model.d_model=256.")] = [],  # noqa: B006
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the corpus; complete people there are kept.")],
+    preset: Preset = "demo",
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+    workers: Workers = N_CORES,
+    picture: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Also draw all people and emotions (.png, .jpg).")
+    ] = None,
 ) -> None:
+    """Render the phantom corpus: talking faces with exact ground truth, for nothing but a seed."""
+    from eap.data.phantom.corpus import render_corpus
+    from eap.data.phantom.gallery import write_gallery
+
+    config = _configured(preset, presets, override)
+    made = render_corpus(config.phantom, out, workers)
+    typer.echo(f"{out}: {made['n_clips']:.0f} clips, {made['n_frames']:.0f} frames; {made['n_rendered']:.0f} new")
+    if picture is not None:
+        write_gallery(config.phantom, picture)
+
+
+@bench.command("phantom")
+def bench_phantom(
+    preset: Preset = "demo",
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+    frames: Annotated[int, typer.Option(min=1, help="Frames in which dlib looks for the face.")] = 2000,
+) -> None:
+    """The phantom corpus: frames per second on one core, and how well dlib finds its faces."""
+    import json
+
+    from eap.data.phantom.bench import measure
+
+    typer.echo(json.dumps(measure(_configured(preset, presets, override).phantom, frames)))
+
+
+@bench.command("step")
+def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: Override = []) -> None:  # noqa: B006
     """One full ANT step and one full ERA step on random data: seconds, parameters, GFLOPs per part."""
     import json
 
-    import yaml
-
     from eap.training.bench import time_steps
+
+    typer.echo(json.dumps(time_steps(_configured(preset, presets, override))))
+
+
+@bench.command("dag")
+def bench_dag(
+    clips: Annotated[int, typer.Option(min=1, help="Clips of the made-up corpus; MEAD has 280,000.")] = 280_000,
+    checkout: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the Snakefile.")] = Path(),
+) -> None:
+    """Seconds, memory and jobs of `snakemake -n` over a corpus of MEAD's size, preset paper, once it is cataloged."""
+    import json
+
+    from eap.workflow_bench import measure
+
+    typer.echo(json.dumps(measure(checkout, clips)))
+
+
+def _configured(preset: str, presets: Path, override: Sequence[str]) -> Config:
+    """A preset with values laid over it."""
+    import yaml
 
     values: dict[str, Any] = {"preset": preset}
     for item in override:
-        key, _, value = item.partition("=")
-        section, _, name = key.partition(".")
+        key, equals, value = item.partition("=")
+        section, dot, name = key.partition(".")
+        if not (equals and dot):
+            raise ConfigError(f"--override {item!r}: write section.key=value, e.g. phantom.identities=60")
         values.setdefault(section, {})[name] = yaml.safe_load(value)
-    typer.echo(json.dumps(time_steps(load_config(values, presets))))
+    return load_config(values, presets)
 
 
 def main() -> None:

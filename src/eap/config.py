@@ -1,14 +1,15 @@
 """The configuration: types, ranges and cross-checks live here, values live in YAML.
 
-A run's configuration is `workflow/presets/paper.yaml` (complete), overlaid by the chosen preset, overlaid by the
-user's own keys. Scientific values have no default here: a value stands once, in YAML. Unknown keys, wrong types and
-contradictory values raise `ConfigError`, which names the key, the value and what is allowed.
+A run's configuration is `workflow/presets/paper.yaml` (complete), overlaid by the chosen preset (which may name another
+one as its `base`), overlaid by the user's own keys. Scientific values have no default here: a value stands once, in
+YAML. Unknown keys, wrong types and contradictory values raise `ConfigError`, which names the key, the value and what
+is allowed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised", "contempt", "calm")
 """The vocabulary that every dataset's own emotion names are mapped to."""
 
+DOWNLOADABLE = ("crema_d", "ravdess", "grid")
+"""Datasets whose licences let anyone fetch them."""
+
 Emotion = Literal["neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised", "contempt", "calm"]
+View = Literal["front", "left_30", "left_60", "right_30", "right_60", "top", "down"]
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -39,10 +44,37 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Where the clips are and how preparation is divided."""
 
+    dataset: Literal["folder", "phantom", "crema_d", "ravdess", "mead", "grid"] = Field(
+        description="what `root` holds: its layout and file names; phantom: rendered there first"
+    )
     root: str = Field(min_length=1, description="folder of the clips; relative paths start at the working directory")
-    manifest: str | None = Field(description="CSV in `root` that describes the clips; null: labels come from folders")
+    manifest: str | None = Field(
+        description="dataset `folder`: CSV in `root` that describes the clips; null: labels come from folders"
+    )
+    views: tuple[View, ...] = Field(min_length=1, description="dataset `mead`: camera views that are used")
+    songs: bool = Field(description="dataset `ravdess`: use its songs too")
     shards: PositiveInt = Field(description="preparation jobs per stage (one Parquet file each)")
     workers: PositiveInt = Field(description="processes per preparation job")
+
+
+class DownloadConfig(Section):
+    """Fetching the dataset into `data.root`, where its licence allows that."""
+
+    enabled: bool = Field(description="fetch what is missing; with it you accept the dataset's licence")
+    mirror: str | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
+    max_extracted_gb: PositiveFloat = Field(description="archives that unpack to more are refused, each")
+
+
+class PhantomConfig(Section):
+    """The embedded corpus of rendered faces (CHOSEN throughout)."""
+
+    seed: Annotated[int, Field(ge=0)]
+    identities: PositiveInt
+    takes: PositiveInt = Field(description="clips per person, emotion and level")
+    neutral_takes: PositiveInt = Field(description="neutral clips per person")
+    size: Annotated[int, Field(ge=128, le=1024, multiple_of=2)] = Field(description="side of the pictures, px")
+    crf: Annotated[int, Field(ge=0, le=51)] = Field(description="x264 quality of the clips")
+    av_offset: Annotated[int, Field(ge=-25, le=25)] = Field(description="frames by which the mouth lags; 0: in sync")
 
 
 class VideoConfig(Section):
@@ -93,11 +125,23 @@ class LandmarkConfig(Section):
     min_coverage: Probability = Field(description="share of detected frames below which a clip is set aside")
 
 
+class EmonetConfig(Section):
+    """The weights of EmoNet's 8-class network, read for source `emonet`."""
+
+    path: str | None = Field(description="local file of the weights; null: fetched from `url` once")
+    url: str = Field(pattern="^https?://", description="where the weights are published, pinned to a commit")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(description="of the weights; null: any")
+
+
 class LabelConfig(Section):
     """Pseudo labels of valence and arousal (method 5)."""
 
-    source: Literal["landmarks"]
+    source: Literal["landmarks", "phantom", "emonet"] = Field(
+        description="landmarks: deviation from the own neutral face; phantom: the corpus's own ground truth; "
+        "emonet: a network trained on ratings of faces"
+    )
     percentile: Annotated[float, Field(gt=0, le=100)] = Field(description="deviation that counts as intensity 1")
+    emonet: EmonetConfig
 
 
 class SplitConfig(Section):
@@ -268,6 +312,8 @@ class Config(Section):
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     emotions: tuple[Emotion, ...] = Field(min_length=2)
     data: DataConfig
+    download: DownloadConfig
+    phantom: PhantomConfig
     video: VideoConfig
     audio: AudioConfig
     landmarks: LandmarkConfig
@@ -297,6 +343,18 @@ class Config(Section):
                 f"audio.hop_length ({self.audio.hop_length}) x video.fps ({self.video.fps}) must equal "
                 f"audio.sample_rate ({self.audio.sample_rate}): one mel column per video frame"
             )
+        if self.labels.source == "phantom" and self.data.dataset != "phantom":
+            raise ValueError(
+                f"labels.source 'phantom' is the truth of the phantom corpus, but data.dataset is "
+                f"{self.data.dataset!r}; allowed for it: 'landmarks', 'emonet'"
+            )
+        if self.labels.source == "phantom" and self.video.fps != 25:
+            raise ValueError(f"labels.source 'phantom' is known at 25 fps, but video.fps is {self.video.fps}")
+        if self.download.enabled and self.data.dataset not in DOWNLOADABLE:
+            raise ValueError(
+                f"download.enabled: dataset {self.data.dataset!r} cannot be downloaded (allowed: "
+                f"{', '.join(DOWNLOADABLE)}); put its files into data.root and set download.enabled: false"
+            )
         longest = max(self.ant.frames, self.era.frames, 6)
         if self.ant.warmup_steps and not self.loss.shape:
             raise ValueError(
@@ -315,13 +373,14 @@ class Config(Section):
 
 
 STAGES: dict[str, tuple[str, ...]] = {
-    "download": ("data",),
+    "render-phantom": ("data", "phantom"),
+    "download": ("data", "download"),
     "catalog": ("data", "emotions"),
     "frames": ("data", "video", "audio"),
     "landmarks": ("data", "video", "landmarks"),
     "mel": ("data", "audio"),
     "index": ("data",),
-    "labels": ("video", "labels"),
+    "labels": ("data", "video", "labels", "compute"),
     "split": ("split", "ant"),
     "train-student": ("video", "model", "student", "compute"),
     "train-sync": ("video", "audio", "model", "sync", "compute"),
@@ -384,10 +443,23 @@ def load_config(overrides: Mapping[str, Any], presets: Path) -> Config:
     preset = overrides.get("preset", "paper")
     if preset not in known:
         raise ConfigError(f"preset: {preset!r} is not a preset; allowed: {', '.join(known)}")
-    values = read_yaml(presets / "paper.yaml")
-    if preset != "paper":
-        values = deep_merge(values, read_yaml(presets / f"{preset}.yaml"))
+    values: dict[str, Any] = {}
+    for name in reversed(_bases(preset, presets, known)):
+        values = deep_merge(values, read_yaml(presets / f"{name}.yaml"))
+    values.pop("base", None)
     return _validate(Config, deep_merge(values, {**overrides, "preset": preset}))
+
+
+def _bases(preset: str, presets: Path, known: Sequence[str]) -> list[str]:
+    """A preset, its base, the base's base, down to ``paper``, which is complete."""
+    chain = [preset]
+    while chain[-1] != "paper":
+        base = read_yaml(presets / f"{chain[-1]}.yaml").get("base", "paper")
+        if base not in known or base in chain:
+            allowed = ", ".join(name for name in known if name not in chain)
+            raise ConfigError(f"{presets / chain[-1]}.yaml: base: {base!r} cannot be its base; allowed: {allowed}")
+        chain.append(base)
+    return chain
 
 
 def stage_sections(config: Config, stage: str) -> str:

@@ -40,9 +40,15 @@ def listing_digest(root: str | Path) -> str:
             folders.clear()
             continue
         seen.add(real)
-        for path in (Path(folder, name) for name in names):
-            stat = path.stat() if path.exists() else path.lstat()
-            found.append((str(path.relative_to(root)), stat.st_size, stat.st_mtime_ns))
+        inner = os.path.relpath(folder, root)
+        prefix = "" if inner == os.curdir else inner + os.sep
+        for name in names:  # plain strings: a corpus may have hundreds of thousands of files
+            path = os.path.join(folder, name)
+            try:
+                stat = os.stat(path)
+            except OSError:  # a link whose target is absent
+                stat = os.lstat(path)
+            found.append((prefix + name, stat.st_size, stat.st_mtime_ns))
     return value_digest(sorted(found))
 
 

@@ -31,13 +31,16 @@ _STATUS = {"status": pa.string(), "stage": pa.string(), "reason": pa.string()}  
 _CATALOG = {
     "clip_id": pa.string(),  # path relative to the data root, POSIX slashes, suffix kept: unique
     "path": pa.string(),  # the same, as found on disk
+    "audio_path": pa.string(),  # where the sound is a file of its own (MEAD), relative to the data root; else null
     "dataset": pa.string(),
     "speaker_id": pa.string(),
+    "split_key": pa.string(),  # what `split.by: speaker` keeps together: the speaker, unless the dataset says otherwise
     "emotion": pa.string(),  # eap.config.EMOTIONS
     "labelled": pa.bool_(),  # false: no emotion label was given, `emotion` is then "neutral"
     "intensity_level": pa.string(),  # null where the dataset has none
     "sentence": pa.string(),
     "licence": pa.string(),
+    "url": pa.string(),  # where it was downloaded from; null for local material
     "sha256": pa.string(),
     "size_bytes": pa.int64(),
     "shard": pa.int32(),
@@ -55,7 +58,7 @@ _MEDIA = {
 }
 
 SCHEMAS: dict[str, pa.Schema] = {
-    "inventory": _schema(path=pa.string(), size_bytes=pa.int64(), sha256=pa.string()),
+    "inventory": _schema(path=pa.string(), size_bytes=pa.int64(), sha256=pa.string(), url=pa.string()),
     # status "listed" or "set_aside" (file missing, checksum wrong, emotion outside the config, ...)
     "catalog": _schema(**_CATALOG, **_STATUS),
     # one row per clip of the shard that the catalog listed
@@ -69,6 +72,20 @@ SCHEMAS: dict[str, pa.Schema] = {
     "mel": _schema(clip_id=pa.string(), frame=pa.int32(), mel=pa.list_(pa.float32())),
     # the whole catalog with its final status: used | set_aside
     "clips": _schema(**_CATALOG, **_STATUS, **_MEDIA, coverage=pa.float32()),
+    # ground truth of the phantom corpus: one row per frame, one row group per clip; px of the clip's own picture.
+    # av_offset_frames: frames by which the mouth comes after the sound
+    "truth": _schema(
+        clip_id=pa.string(),
+        frame=pa.int32(),
+        landmarks=_POINTS,
+        valence=pa.float32(),
+        arousal=pa.float32(),
+        viseme=pa.string(),
+        yaw_rad=pa.float32(),
+        pitch_rad=pa.float32(),
+        roll_rad=pa.float32(),
+        av_offset_frames=pa.int32(),
+    ),
     # mean neutral shape per speaker in the canonical frame of eap.data.pose; speaker "*" is the mean over speakers
     # deviation_scale: the deviation that label source "landmarks" counts as intensity 1 (one value for all rows)
     "shapes": _schema(

@@ -66,6 +66,15 @@ def test_dark_and_light_differ_and_are_readable(page: Path, browser: Chromium) -
         assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) > 7
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_histograms_and_the_contact_sheet_are_seen(page: Path, browser: Chromium, width: int) -> None:
+    browser.open(page, width)
+    tallest = "[...document.querySelectorAll('.bins')].map(b => [...b.querySelectorAll('i')].map(i => i.offsetHeight))"
+    assert all(max(heights) > 80 for heights in browser.evaluate(tallest))
+    seen = "[...document.querySelectorAll('.sheet img')].map(i => i.naturalWidth * (i.offsetWidth > 60))"
+    assert browser.evaluate(seen) == [96, 96, 96]
+
+
 def test_one_button_plays_the_three_in_step(page: Path, browser: Chromium) -> None:
     browser.open(page, 1280)
     browser.wait(f"[...{ROUND}.querySelectorAll('video')].every(v => v.readyState >= 2)")

@@ -50,8 +50,9 @@ def test_paper_preset_is_complete() -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
 def test_overlays_are_valid_and_list_only_deviations(overlay: Path) -> None:
     load_config({"preset": overlay.stem}, PRESETS)
-    paper = set_keys(read_yaml(PRESETS / "paper.yaml"))
-    repeated = [key for key, value in set_keys(read_yaml(overlay)).items() if paper[key] == value]
+    values = read_yaml(overlay)
+    base = set_keys(load_config({"preset": values.pop("base", "paper")}, PRESETS).model_dump(mode="json"))
+    repeated = [key for key, value in set_keys(values).items() if base[key] == value]
     assert repeated == []
 
 
@@ -90,6 +91,10 @@ def test_merge_replaces_lists_and_merges_mappings() -> None:
         ({"model": {"image_size": 100}}, ["model.image_size", "100", "multiple of 16"]),
         ({"split": {"test": 0.5, "validation": 0.6}}, ["split", "0.6", "0.5", "below 1"]),
         ({"perceptual": {"network": "student"}}, ["perceptual", "'student'", "trained", "'imagenet'"]),
+        ({"labels": {"source": "phantom"}}, ["labels.source", "'phantom'", "data.dataset", "'folder'", "'landmarks'"]),
+        ({"labels": {"source": "ratings"}}, ["labels.source", "'ratings'", "'emonet'"]),
+        ({"labels": {"emonet": {"sha256": "52918cff"}}}, ["labels.emonet.sha256", "'52918cff'", "[0-9a-f]{64}"]),
+        ({"labels": {"emonet": {"file": "x.pth"}}}, ["labels.emonet.file", "unknown key", "path, sha256, url"]),
         ({"perceptual": {"weights": "random", "path": "x.pth"}}, ["perceptual", "path", "'random'"]),
     ],
 )
@@ -98,6 +103,31 @@ def test_a_wrong_configuration_is_refused_by_key_value_and_remedy(overrides: dic
         load_config(overrides, PRESETS)
     for part in said:
         assert part in str(caught.value)
+
+
+def test_truth_at_another_frame_rate_is_refused() -> None:
+    slow = {"preset": "demo", "video": {"fps": 20}, "audio": {"hop_length": 800, "n_fft": 800, "win_length": 800}}
+    with pytest.raises(ConfigError, match=r"known at 25 fps, but video\.fps is 20"):
+        load_config(slow, PRESETS)
+
+
+def test_a_preset_stands_on_its_base_and_that_on_paper(tmp_path: Path) -> None:
+    for name in ("paper", "demo"):
+        (tmp_path / f"{name}.yaml").write_text((PRESETS / f"{name}.yaml").read_text())
+    (tmp_path / "mine.yaml").write_text("base: demo\nant: {epochs: 2}\n")
+    config = load_config({"preset": "mine", "era": {"epochs": 9}}, tmp_path)
+    demo, paper = load_config({"preset": "demo"}, tmp_path), load_config({"preset": "paper"}, tmp_path)
+    assert (config.ant.epochs, config.era.epochs) == (2, 9)
+    assert config.model == demo.model != paper.model
+    assert config.optimizer == paper.optimizer
+
+
+@pytest.mark.parametrize("base", ["mine", "nowhere"])
+def test_a_base_that_cannot_be_one_is_named(tmp_path: Path, base: str) -> None:
+    (tmp_path / "paper.yaml").write_text((PRESETS / "paper.yaml").read_text())
+    (tmp_path / "mine.yaml").write_text(f"base: {base}\n")
+    with pytest.raises(ConfigError, match=rf"base: '{base}' cannot be its base; allowed: paper"):
+        load_config({"preset": "mine"}, tmp_path)
 
 
 def test_every_fault_is_named_at_once() -> None:
@@ -164,3 +194,29 @@ def test_a_yaml_file_must_be_a_mapping(tmp_path: Path, text: str, said: str) -> 
     path.write_text(text)
     with pytest.raises(ConfigError, match=said):
         read_yaml(path)
+
+
+@pytest.mark.parametrize("dataset", ["mead", "folder"])
+def test_only_what_may_be_fetched_can_be_downloaded(dataset: str) -> None:
+    with pytest.raises(ConfigError, match=rf"'{dataset}' cannot be downloaded \(allowed: crema_d, ravdess, grid\)"):
+        load_config({"data": {"dataset": dataset}, "download": {"enabled": True}}, PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"download": {"mirror": "file:///data"}}, "download.mirror"),
+        ({"data": {"views": ["behind"]}}, r"data\.views"),
+        ({"data": {"dataset": "lrs2"}}, "'ravdess'"),
+    ],
+)
+def test_wrong_values_of_data_and_download_are_named(section: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_config(section, PRESETS)
+
+
+def test_a_mirror_reruns_the_download_alone() -> None:
+    before = load_config({"data": {"dataset": "grid"}}, PRESETS)
+    after = load_config({"data": {"dataset": "grid"}, "download": {"mirror": "https://example.org/grid"}}, PRESETS)
+    changed = {stage for stage in STAGES if stage_sections(before, stage) != stage_sections(after, stage)}
+    assert changed == {"download"}

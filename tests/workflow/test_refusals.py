@@ -35,7 +35,7 @@ def test_a_key_on_the_command_line_is_merged(checkout: Checkout, tmp_path: Path)
 
 
 def test_absent_clips_are_named_with_the_remedy(checkout: Checkout, tmp_path: Path) -> None:
-    output = checkout.snakemake(tmp_path, "--cores", "1", "--show-failed-logs", check=False)
+    output = checkout.snakemake(tmp_path, "--cores", "1", "--show-failed-logs", "--config", "preset=clips", check=False)
     assert "data.root: 'data/clips' is not a folder" in output
     assert "make demo CLIPS=folder" in output
     assert not (tmp_path / "results" / "data").exists() or not any((tmp_path / "results" / "data").iterdir())

@@ -9,6 +9,7 @@ from eap.digest import code_digest, file_sha256, listing_digest
 CLIP_STORE = ("clips", "splits", "labels", "shapes", "frames", "mel", "landmarks")  # read by every training stage
 DATA = PreparedData(Path("results/data"))
 GPU = 1 if cfg.compute.device == "cuda" else 0
+EMONET = cfg.labels.source == "emonet"
 
 URI = cfg.tracking.uri or "sqlite:///results/mlflow/mlflow.db"
 TRACKING = f"--tracking {shlex.quote(URI)} --experiment {shlex.quote(cfg.tracking.experiment)}"

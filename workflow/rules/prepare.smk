@@ -1,7 +1,36 @@
 # From clips to tables: frames, audio, landmarks, mel spectrograms, pseudo labels, splits.
 
 
+rule render_phantom:
+    output:
+        summary=DATA.phantom,
+    log:
+        "results/logs/render_phantom.log",
+    benchmark:
+        "results/benchmarks/render_phantom.tsv"
+    conda:
+        "../../envs/eap.yaml"
+    threads: cfg.data.shards * cfg.data.workers
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        tracking=tracking,
+        # Of section `data` it reads the root only.
+        config=lambda wildcards, output: stage_sections(cfg, "render-phantom"),
+        recorded=f"{cfg.data.root} {cfg.phantom.model_dump_json()}",
+        code=code_digest("eap.data.phantom.corpus"),
+    shell:
+        "python -m eap {params.tracking} render-phantom --config {params.config:q} --summary {output.summary:q}"
+        " --workers {threads} > {log:q} 2>&1"
+
+
+MADE_HERE = cfg.data.dataset == "phantom" or cfg.download.enabled
+
+
 rule download_data:
+    input:
+        [DATA.phantom] if cfg.data.dataset == "phantom" else [],
     output:
         inventory=DATA.inventory,
     log:
@@ -13,13 +42,13 @@ rule download_data:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=240,
+        runtime=2880 if cfg.download.enabled else 240,
     params:
         tracking=tracking,
         config=stage_sections(cfg, "download"),
         code=code_digest("eap.data.download"),
-        # A lambda, since only this job needs to walk the folder.
-        listing=lambda wildcards: listing_digest(cfg.data.root),
+        # A lambda, since only this job needs to walk the folder; what was rendered or fetched is an output, no source.
+        listing=lambda wildcards: None if MADE_HERE else listing_digest(cfg.data.root),
     shell:
         "python -m eap {params.tracking} download --config {params.config:q} --inventory {output.inventory:q}"
         " > {log:q} 2>&1"
@@ -152,7 +181,7 @@ rule index_clips:
 
 rule label_clips:
     input:
-        **prepared("clips", "landmarks"),
+        **prepared("clips", "landmarks", *(["frames"] if EMONET else [])),
     output:
         labels=DATA.labels,
         shapes=DATA.shapes,
@@ -162,13 +191,16 @@ rule label_clips:
         "results/benchmarks/label_clips.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: 1
+    threads: cfg.compute.threads if EMONET else 1
     resources:
         mem_mb=8000,
-        runtime=240,
+        runtime=2880 if EMONET else 240,
+        gpu=GPU if EMONET else 0,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "labels"),
+        # Section `compute` is read for EmoNet only, and does not change what its labels mean.
+        config=lambda wildcards, output: stage_sections(cfg, "labels"),
+        recorded=[section.model_dump_json() for section in (cfg.data, cfg.video, cfg.labels)],
         code=code_digest("eap.data.pseudo_labels"),
         data=subpath(input.clips, parent=True),
     shell:

@@ -3,7 +3,7 @@
 
 rule build_report:
     input:
-        **prepared("clips", "splits", "shapes"),
+        **prepared("clips", "splits", "shapes", "labels", "frames"),
         student=rules.train_student.output.history,
         sync=rules.train_sync.output.history,
         ant=expand(rules.train_ant.output.history, seed=cfg.seeds),

@@ -1,25 +1,26 @@
-"""The source of the clips: a local folder, listed with size and SHA-256, so that later tables can name their origin."""
+"""The source of the clips: a folder, fetched first where the configuration says so, listed with size and SHA-256."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from eap.config import DOWNLOADABLE
+from eap.data.listing import MEDIA_SUFFIXES, find_files
+from eap.data.phantom.truth import MANIFEST
+from eap.data.remote.dataset import Limits, fetch_dataset, read_lock, url_of
+from eap.data.remote.sources import source_of
 from eap.digest import file_sha256
 from eap.schemas import write_table
 from eap.stage import StageError, StageResult
 
-MEDIA_SUFFIXES = frozenset({".mp4", ".mpg", ".mpeg", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
-"""Suffixes (in any case) that make a file a clip."""
-
-
-LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
-
 
 def list_source(config: Any, inventory: Path) -> StageResult:
-    """List the clips of `data.root` and its manifest.
+    """List the clips of `data.root`, their companion files and its manifest.
+
+    With `download.enabled` the dataset is fetched first, as far as it is not there.
 
     Parameters
     ----------
@@ -31,59 +32,54 @@ def list_source(config: Any, inventory: Path) -> StageResult:
     Raises
     ------
     StageError
-        If the folder is absent, unreadable or holds no clip, or if a file's name is not valid Unicode.
+        If the folder is absent, unreadable or holds no clip, if a file's name is not valid Unicode, or if the dataset
+        cannot be fetched.
     """
     root = Path(config.data.root)
-    remedy = (
-        "put clips there, run `make demo CLIPS=folder`, or set data.root in config.yaml to the folder of your clips"
-    )
+    remedy = _remedy(config.data.dataset)
+    if config.download.enabled:
+        limits = Limits(config.download.mirror, config.download.max_extracted_gb * 1e9)
+        fetch_dataset(source_of(config.data), root, limits)
     if not root.is_dir():
         raise StageError(f"data.root: {config.data.root!r} is not a folder (looked at {root.absolute()}); {remedy}")
-    files = sorted(find_media(root), key=lambda path: path.relative_to(root).as_posix())
+    files = sorted(find_files(root, config.data.dataset), key=lambda path: path.relative_to(root).as_posix())
+    if config.data.dataset == "phantom":  # remains of a corpus of other settings may lie there too
+        manifest = pd.read_csv(root / MANIFEST, dtype=str)
+        files = [path for path in files if path.relative_to(root).as_posix() in set(manifest["path"])]
     if not files:
         raise StageError(
             f"data.root: {config.data.root!r} holds no clip ({', '.join(sorted(MEDIA_SUFFIXES))}); {remedy}"
         )
-    if config.data.manifest is not None and (root / config.data.manifest).is_file():
-        files.append(root / config.data.manifest)
-    rows = [_describe(path, root) for path in files]
+    name = manifest_name(config.data)
+    if name is not None and (root / name).is_file():
+        files.append(root / name)
+    lock = read_lock(root)
+    rows = [row | {"url": url_of(row["path"], lock)} for row in (_describe(path, root) for path in files)]
     rows.sort(key=lambda row: row["path"])
-    write_table(inventory, "inventory", rows, config=config.model_dump(mode="json"))
+    # Without section `download`: the table says what is there, not how it was asked for
+    write_table(inventory, "inventory", rows, config=config.data.model_dump(mode="json"))
     sizes = [row["size_bytes"] or 0 for row in rows]
     return StageResult({"n_files": len(rows), "n_bytes": sum(sizes)})
 
 
-def find_media(root: Path) -> Iterator[Path]:
-    """Clips under `root`, hidden files and folders left out; linked folders are followed, each once."""
-    seen = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # a link back up the tree would never end
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in MEDIA_SUFFIXES:
-                yield Path(folder, name)
+def _remedy(dataset: str) -> str:
+    """What to do where the folder holds no clip."""
+    if dataset in DOWNLOADABLE:
+        return (
+            "set data.root to the folder of the dataset, or download.enabled: true to fetch it there, with which you "
+            "accept its licence (README, Datasets)"
+        )
+    if dataset == "mead":
+        return (
+            "MEAD may not be passed on: ask its authors for it, unpack each speaker's archives to e.g. "
+            "data.root/M003/video and data.root/M003/audio, and set data.root"
+        )
+    return "put clips there, run `make demo CLIPS=folder`, or set data.root in config.yaml to the folder of your clips"
 
 
-def content_fault(path: Path, size_bytes: float | None) -> str | None:
-    """Why a file is no media at all: an absent target, nothing, a Git-LFS pointer, a web page; else None."""
-    if size_bytes is None or size_bytes != size_bytes:
-        return "a link whose target is absent; fetch the content first (for git-annex: `git annex get`)"
-    if size_bytes == 0:
-        return "the file is empty (0 bytes)"
-    try:
-        with open(path, "rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if head.startswith(LFS_POINTER):
-        return "a Git LFS pointer, not the clip itself; fetch the content first (`git lfs pull`)"
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
-        return "a web page (HTML), not a clip; the download probably needed a login"
-    return None
+def manifest_name(data: Any) -> str | None:
+    """The file in `data.root` that describes the clips; None: their names and folders do."""
+    return {"phantom": MANIFEST, "folder": data.manifest}.get(data.dataset)
 
 
 def _describe(path: Path, root: Path) -> dict[str, Any]:

@@ -14,7 +14,14 @@ PROVENANCE = "AI-generated face (eap)"
 
 
 def write_video(
-    path: Path, frames_THWC: np.ndarray, fps: int, crf: int, pcm16: np.ndarray | None, sample_rate: int, comment: str
+    path: Path,
+    frames_THWC: np.ndarray,
+    fps: int,
+    crf: int,
+    pcm16: np.ndarray | None,
+    sample_rate: int,
+    comment: str,
+    preset: str = "medium",
 ) -> None:
     """Encode frames and sound.
 
@@ -28,10 +35,12 @@ def write_video(
         int16 mono samples at `sample_rate`, or None for a silent video.
     comment
         Kept in the container's metadata; `PROVENANCE` for generated faces.
+    preset
+        x264's speed, from ``ultrafast`` to ``placebo``.
     """
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         container.metadata["comment"] = comment
-        video = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "threads": "1"})
+        video = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": preset, "threads": "1"})
         video.height, video.width = frames_THWC.shape[1:3]
         video.pix_fmt = "yuv420p"
         video.time_base = Fraction(1, fps)

@@ -15,6 +15,11 @@ class PreparedData:
     root: Path
 
     @property
+    def phantom(self) -> Path:
+        """Says that the phantom corpus is rendered, and how large it is (JSON)."""
+        return self.root / "phantom.json"
+
+    @property
     def inventory(self) -> Path:
         """Files found at the source, with size and SHA-256."""
         return self.root / "inventory.parquet"

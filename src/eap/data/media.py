@@ -135,7 +135,9 @@ def read_timeline(path: Path, max_s: float) -> Timeline:
 
 
 def read_sound(path: Path, max_s: float) -> Sound:
-    """The audio of a clip, channels averaged.
+    """The audio of a clip, channels averaged, up to where the file says that it ends.
+
+    Codecs fill their last packet with silence (AAC: up to 64 ms at 16 kHz); the stream's own duration leaves it out.
 
     Raises
     ------
@@ -143,7 +145,7 @@ def read_sound(path: Path, max_s: float) -> Sound:
         If there is none, it cannot be decoded, has gaps, or runs on for more than `max_s`.
     """
     blocks: list[np.ndarray] = []
-    n_samples, start = 0, 0.0
+    n_samples, n_last, start = 0, 0, 0.0
     with open_media(path) as container:
         if not container.streams.audio:
             raise MediaError("no audio stream")
@@ -161,11 +163,14 @@ def read_sound(path: Path, max_s: float) -> Sound:
             for part in to_float.resample(frame):
                 blocks.append(part.to_ndarray().mean(0, dtype=np.float32))
                 n_samples += part.samples
+                n_last = part.samples
             if n_samples > max_s * rate:
                 raise MediaError(f"audio longer than {max_s:.2f} s (video.max_frames)")
+        declared = stream.duration and round(stream.duration * stream.time_base * rate)
     if not n_samples:
         raise MediaError("the audio stream is empty")
-    return Sound(np.concatenate(blocks), rate, start)
+    padded = bool(declared) and 0 < n_samples - declared < n_last
+    return Sound(np.concatenate(blocks)[: declared if padded else None], rate, start)
 
 
 def _check_size(width_px: int, height_px: int) -> None:

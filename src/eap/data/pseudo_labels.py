@@ -7,6 +7,7 @@ function per source; each fills the same columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.lib.stride_tricks import sliding_window_view
 
+from eap.data.jpeg import decode_jpeg
 from eap.data.layout import PreparedData
+from eap.data.phantom.truth import read_truth
 from eap.data.pose import to_canonical
 from eap.data.row_groups import iterate_clips
 from eap.schemas import N_POINTS, read_table, to_table, write_table
@@ -47,10 +50,23 @@ A deviation is a length: the jitter of single-frame landmarks never cancels in i
 shapes first, it does; and a blink of three frames counts for less. Emotion moves more slowly than this.
 """
 
-LANDMARKS_VERSION = "1"
+LANDMARKS_VERSION, PHANTOM_VERSION, EMONET_VERSION = "1", "1", "1"
 
 Labels = Callable[[str], np.ndarray]
 """Valence and arousal ``[T, 2]`` of a clip id."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a source may look at."""
+
+    data: PreparedData
+    clips: pd.DataFrame
+    """The used ones: columns clip_id, speaker_id, emotion."""
+    landmarks: dict[str, np.ndarray]
+    """``[T, 68, 2]`` px of each clip."""
+    shapes: list[dict[str, Any]]
+    """Rows of `speaker_shapes`."""
 
 
 def label_clips(config: Any, data: PreparedData, labels: Path, shapes: Path) -> StageResult:
@@ -79,7 +95,7 @@ def label_clips(config: Any, data: PreparedData, labels: Path, shapes: Path) -> 
     settings = {"sources": [data.clips, *data.shards("landmarks")], "config": config.model_dump(mode="json")}
     landmarks = read_landmarks(data, set(clips.clip_id))
     shape_rows = speaker_shapes(clips, landmarks)
-    label, version, metrics = SOURCES[config.labels.source](config, clips, landmarks, shape_rows)
+    label, version, metrics = SOURCES[config.labels.source](config, Prepared(data, clips, landmarks, shape_rows))
     scale = {"deviation_scale": metrics.get("deviation_scale")}
     write_table(shapes, "shapes", [row | scale for row in shape_rows], **settings)
     write_table(labels, "labels", _label_tables(clips, label, config.labels.source, version), **settings)
@@ -158,9 +174,7 @@ def smoothed_deviation(landmarks_TP2: np.ndarray, shape_P2: np.ndarray, fps: int
     return np.sqrt((difference**2).sum(-1).mean(-1))
 
 
-def landmark_labels(
-    config: Any, clips: pd.DataFrame, landmarks: dict[str, np.ndarray], shapes: list[dict[str, Any]]
-) -> tuple[Labels, str, dict[str, float]]:
+def landmark_labels(config: Any, prepared: Prepared) -> tuple[Labels, str, dict[str, float]]:
     """Source ``landmarks``: how far a face is from its own neutral mean, along its class's direction (CHOSEN).
 
     Intensity 1 is the `labels.percentile`-th percentile of the deviation of all non-neutral frames; larger deviations
@@ -171,7 +185,8 @@ def landmark_labels(
     tuple
         Labels by clip id; the source's version; metrics.
     """
-    shape_of = {row["speaker_id"]: np.asarray(row["shape"]).reshape(N_POINTS, 2) for row in shapes}
+    clips, landmarks = prepared.clips, prepared.landmarks
+    shape_of = {row["speaker_id"]: np.asarray(row["shape"]).reshape(N_POINTS, 2) for row in prepared.shapes}
     emotional = clips[clips.emotion != "neutral"]
     deviations = {
         row.clip_id: smoothed_deviation(landmarks[row.clip_id], shape_of[row.speaker_id], config.video.fps)
@@ -191,7 +206,56 @@ def landmark_labels(
     return label, LANDMARKS_VERSION, {"deviation_scale": scale, "n_emotional_clips": float(len(emotional))}
 
 
-SOURCES: dict[str, Callable[..., tuple[Labels, str, dict[str, float]]]] = {"landmarks": landmark_labels}
+def phantom_labels(config: Any, prepared: Prepared) -> tuple[Labels, str, dict[str, float]]:
+    """Source ``phantom``: valence and arousal with which the phantom corpus was rendered; exact."""
+    clips, landmarks = prepared.clips, prepared.landmarks
+    truth = read_truth(Path(config.data.root), clips.clip_id)
+
+    def label(clip_id: str) -> np.ndarray:
+        values = truth[clip_id][["valence", "arousal"]].to_numpy()
+        if len(values) != len(landmarks[clip_id]):
+            raise StageError(
+                f"{clip_id!r}: {len(values)} frames were rendered, {len(landmarks[clip_id])} are prepared; "
+                "render the corpus and prepare it again"
+            )
+        return values
+
+    return label, PHANTOM_VERSION, {"n_emotional_clips": float((clips.emotion != "neutral").sum())}
+
+
+def emonet_labels(config: Any, prepared: Prepared) -> tuple[Labels, str, dict[str, float]]:
+    """Source ``emonet``: what EmoNet, which was trained on people's ratings of faces, reads in each cached frame.
+
+    Neutral clips keep what it reads there. The version names the weights: they decide the labels.
+
+    **Deviation:** EmoNet was tested on squares of 1.8 times the landmarks' size around their centre; it is given the
+    cached crops as they are (`video.crop_scale`, the forehead's side favoured), whose rest of the picture is not kept.
+    """
+    from eap.data.emonet import EmoNetReader
+
+    reader = EmoNetReader(config.labels.emonet, config.compute)
+    found: dict[str, np.ndarray] = {}
+    for path in prepared.data.shards("frames"):
+        for clip_id, rows in iterate_clips(path, "frames"):
+            if clip_id in prepared.landmarks:
+                jpegs = rows.sort_by("frame")["jpeg"].to_pylist()
+                found[clip_id] = reader(np.stack([decode_jpeg(jpeg) for jpeg in jpegs]))
+    for clip_id, points in prepared.landmarks.items():
+        if len(found.get(clip_id, ())) != len(points):
+            raise StageError(
+                f"{clip_id!r}: {len(found.get(clip_id, ()))} cached frames, but landmarks of {len(points)}; "
+                "prepare it again"
+            )
+    mean = np.concatenate(list(found.values())).mean(0)
+    version = f"{EMONET_VERSION}+{reader.weights_sha256[:12]}"
+    return found.__getitem__, version, {"mean_valence": float(mean[0]), "mean_arousal": float(mean[1])}
+
+
+SOURCES: dict[str, Callable[[Any, Prepared], tuple[Labels, str, dict[str, float]]]] = {
+    "landmarks": landmark_labels,
+    "phantom": phantom_labels,
+    "emonet": emonet_labels,
+}
 """What `labels.source` can name."""
 
 

@@ -30,7 +30,7 @@ def split_clips(config: Any, clips: Path, splits: Path) -> StageResult:
     StageError
         If no clip is used, or if the split could not train or could not be tested.
     """
-    table = read_table(clips, "clips", ["clip_id", "speaker_id", "emotion", "status", "reason"])
+    table = read_table(clips, "clips", ["clip_id", "speaker_id", "split_key", "emotion", "status", "reason"])
     used = table[table.status == "used"].sort_values("clip_id", ignore_index=True)
     if used.empty:
         raise StageError(f"no clip is used. {_commonest_reasons(table)} Mend the clips or data.root and run again")
@@ -46,14 +46,16 @@ def split_clips(config: Any, clips: Path, splits: Path) -> StageResult:
 def by_speaker(used: pd.DataFrame, split: Any) -> dict[str, str]:
     """Split of each clip id so that no speaker is in two splits.
 
-    Speakers are ordered by a hash of seed and name; the first go to test, the next to validation.
+    "Speaker" is here the `split_key`: what the dataset keeps together, the speaker unless it says otherwise. They are
+    ordered by a hash of seed and name; the first go to test, the next to validation.
 
     Raises
     ------
     StageError
         If there are fewer than two speakers.
     """
-    speakers = sorted(used.speaker_id.unique(), key=lambda name: _hash(split.seed, name))
+    keys = used.split_key.fillna(used.speaker_id)
+    speakers = sorted(keys.unique(), key=lambda name: _hash(split.seed, name))
     if len(speakers) < 2:
         raise StageError(
             f"split.by: speaker needs at least 2 speakers, one to train and one to test; the used clips have "
@@ -64,7 +66,7 @@ def by_speaker(used: pd.DataFrame, split: Any) -> dict[str, str]:
     names = ["test"] * n_test + ["validation"] * n_validation
     names += ["train"] * (len(speakers) - len(names))
     split_of_speaker = dict(zip(speakers, names, strict=True))
-    return {row.clip_id: split_of_speaker[row.speaker_id] for row in used.itertuples()}
+    return {clip_id: split_of_speaker[key] for clip_id, key in zip(used.clip_id, keys, strict=True)}
 
 
 def by_clip(used: pd.DataFrame, split: Any) -> dict[str, str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from media_files import sections
 
-from eap.data.download import content_fault, list_source
+from eap.data.download import list_source
+from eap.data.listing import content_fault
 from eap.schemas import read_table
 from eap.stage import StageError
 
@@ -79,3 +80,17 @@ def test_a_name_that_is_not_unicode_is_refused_by_name(tmp_path):
     (root / "bad\udcff.mp4").write_bytes(b"x")
     with pytest.raises(StageError, match="not valid Unicode"):
         _list(root, tmp_path / "inventory.parquet")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "remedy"),
+    [
+        ("crema_d", "download.enabled: true to fetch it there, with which you accept its licence"),
+        ("grid", "download.enabled: true"),
+        ("mead", "MEAD may not be passed on: ask its authors"),
+    ],
+)
+def test_the_remedy_of_an_empty_folder_depends_on_the_dataset(tmp_path, dataset, remedy):
+    (tmp_path / "clips").mkdir()
+    with pytest.raises(StageError, match=remedy):
+        _list(tmp_path / "clips", tmp_path / "inventory.parquet", dataset=dataset)

@@ -3,11 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from emonet_weights import pictures, random_state, save_published
 from media_files import sections
 
+from eap.data.jpeg import encode_jpeg
 from eap.data.layout import PreparedData
 from eap.data.pose import LIPS, canonical_transform, to_canonical
 from eap.data.pseudo_labels import DIRECTION_DEG, EXPRESSIVE, label_clips, mean_shape, smoothed_deviation
+from eap.digest import file_sha256
 from eap.schemas import read_table, to_table, write_table
 from eap.stage import StageError
 
@@ -164,7 +167,62 @@ def test_no_used_clip_and_lost_landmarks_are_errors(tmp_path):
         label_clips(config, data, data.labels, data.shapes)
 
 
+def test_source_emonet_reads_the_cached_frames_and_names_its_weights(tmp_path, face):
+    weights = save_published(random_state(), tmp_path / "emonet_8.pth")
+    data = PreparedData(tmp_path)
+    config = sections(
+        "labels", tmp_path, {"labels": {"source": "emonet", "emonet": {"path": str(weights), "sha256": None}}}
+    )
+    clips = {"a": ("p", "neutral", _posed(face, 1)), "b": ("p", "happy", _posed(face, 2))}
+    _prepare(tmp_path, clips)
+    shown = {"a": [0], "b": [1, 0]}
+    for shard, (clip_id, chosen) in enumerate(shown.items()):
+        jpegs = [encode_jpeg(pictures()[i], 100) for i in chosen]
+        rows = [{"clip_id": clip_id, "frame": i, "jpeg": jpeg} for i, jpeg in enumerate(jpegs)]
+        write_table(data.shard("frames", shard), "frames", [to_table("frames", rows[::-1])])  # order is in `frame`
+    result = label_clips(config, data, data.labels, data.shapes)
+    labels = read_table(data.labels, "labels")
+    assert list(labels.clip_id) == ["a", "b", "b"]
+    np.testing.assert_allclose(labels.valence, [0.396, 0.381, 0.396], atol=0.02)  # EmoNet's own test, after JPEG
+    np.testing.assert_allclose(labels.arousal, [0.598, 0.478, 0.598], atol=0.02)
+    assert set(labels.source) == {"emonet"}
+    assert set(labels.source_version) == {f"1+{file_sha256(weights)[:12]}"}
+    assert result.metrics["mean_arousal"] == pytest.approx(labels.arousal.mean(), abs=1e-5)
+    assert read_table(data.shapes, "shapes").deviation_scale.isna().all()
+    write_table(data.shard("frames", 1), "frames", [to_table("frames", rows[:1])])
+    with pytest.raises(StageError, match=r"'b': 1 cached frames, but landmarks of 2"):
+        label_clips(config, data, data.labels, data.shapes)
+
+
 def test_a_second_run_gives_the_same_table(tmp_path, face):
     clips = {"n": ("p", "neutral", _posed(face, 9)), "h": ("p", "happy", _posed(_raised(face, 5), 9, jitter=1))}
     first, second = _prepare(tmp_path / "1", clips)[0], _prepare(tmp_path / "2", clips)[0]
     pd.testing.assert_frame_equal(first, second)
+
+
+def _prepare_phantom(tmp_path, face, n_prepared: int):
+    """One clip of which four frames were rendered and `n_prepared` are in the cache."""
+    data, root = PreparedData(tmp_path / "data"), tmp_path / "corpus"
+    clip_id = "P000/happy_1_n00.mp4"
+    truth = [{"clip_id": clip_id, "frame": i, "valence": 0.1 * i, "arousal": -0.2 * i} for i in range(4)]
+    write_table(root / "P000" / "truth.parquet", "truth", [row | {"landmarks": face.ravel()} for row in truth])
+    row = {"clip_id": clip_id, "path": clip_id, "speaker_id": "P000", "emotion": "happy", "status": "used", "shard": 0}
+    write_table(data.clips, "clips", [row])
+    frames = [{"clip_id": clip_id, "frame": i, "landmarks": face.ravel()} for i in range(n_prepared)]
+    write_table(data.shard("landmarks", 0), "landmarks", [to_table("landmarks", frames)])
+    config = sections("labels", root, {"preset": "demo", "data": {"dataset": "phantom"}})
+    label_clips(config, data, data.labels, data.shapes)
+    return read_table(data.labels, "labels"), read_table(data.shapes, "shapes")
+
+
+def test_phantom_labels_are_the_truth_that_was_rendered(tmp_path, face):
+    labels, shapes = _prepare_phantom(tmp_path, face, 4)
+    np.testing.assert_allclose(labels.valence, [0, 0.1, 0.2, 0.3], atol=1e-6)
+    np.testing.assert_allclose(labels.arousal, [0, -0.2, -0.4, -0.6], atol=1e-6)
+    assert set(labels.source) == {"phantom"}
+    assert shapes.deviation_scale.isna().all()
+
+
+def test_truth_of_another_length_is_refused(tmp_path, face):
+    with pytest.raises(StageError, match="4 frames were rendered, 3 are prepared"):
+        _prepare_phantom(tmp_path, face, 3)

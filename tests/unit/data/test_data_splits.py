@@ -38,6 +38,15 @@ def test_by_speaker_is_disjoint_and_has_its_shares(tmp_path):
     assert Counter(name for names in per_speaker for name in names) == {"train": 14, "test": 4, "validation": 2}
 
 
+def test_by_speaker_keeps_split_keys_together(tmp_path):
+    """Two names of one person (say, an actor in two recordings) share a key."""
+    rows = [row | {"split_key": f"k{int(row['speaker_id'][1:]) // 2}"} for row in _corpus(10, 2)]
+    splits = _split(tmp_path, rows, by="speaker")
+    per_key = splits.groupby(splits.speaker_id.str[1:].astype(int) // 2).split.agg(set)
+    assert all(len(names) == 1 for names in per_key)
+    assert set(splits.split) == {"train", "test"}  # 10 % of 5 keys round to none
+
+
 @pytest.mark.parametrize("by", ["speaker", "clip"])
 def test_independent_of_order_and_decided_by_the_seed(tmp_path, by):
     rows = _corpus(10, 4)
