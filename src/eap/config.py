@@ -175,12 +175,25 @@ class ModelConfig(Section):
     d_emotion: PositiveInt = Field(description="width of e, and of F's features (method 3: equal width)")
     emotion_channels: PositiveInt = Field(description="base channels of F")
     discriminator_channels: PositiveInt
-    pose_warp: bool = Field(description="warp the source's features by the driving pose")
+    warp: Literal["none", "pose", "landmarks"] = Field(
+        description="how the source reaches the driving frame: not at all; by the pose's similarity; by a flow to the "
+        "landmarks that pose, speech and emotion imply"
+    )
+    flow_px: Annotated[int, Field(ge=8)] = Field(description="grid of that flow, at most")
+    paint_px: Annotated[int, Field(ge=32, multiple_of=16)] | None = Field(
+        description="side at which the source is encoded and painted; less than image_size: the paint is enlarged and "
+        "added to the warped picture; null: image_size"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
         if self.d_model % self.heads:
             raise ValueError(f"d_model ({self.d_model}) must be a multiple of heads ({self.heads})")
+        if self.paint_px is not None and not self.paint_px < self.image_size <= self.max_skip_px:
+            raise ValueError(
+                f"paint_px ({self.paint_px}) must be less than image_size ({self.image_size}), and the picture itself "
+                f"must enter the decoder (max_skip_px {self.max_skip_px} at least image_size); or null"
+            )
         return self
 
 
@@ -232,7 +245,7 @@ class PerceptualConfig(Section):
 
 
 class LossConfig(Section):
-    """Weights of the terms. KNOWN (suppl. B.2): per = inten = 10, the others 5. The last four keys are CHOSEN."""
+    """Weights of the terms. KNOWN (suppl. B.2): per = inten = 10, the others 5. The keys from `mouth` on are CHOSEN."""
 
     lip: NonNegativeFloat
     per: NonNegativeFloat
@@ -241,7 +254,8 @@ class LossConfig(Section):
     inten: NonNegativeFloat
     cls: NonNegativeFloat
     e_adv: NonNegativeFloat
-    shape: NonNegativeFloat = Field(description="lip shape read from ANT's motion, 0: off")
+    mouth: NonNegativeFloat = Field(description="pixels around the mouth, 0: off")
+    shape: NonNegativeFloat = Field(description="landmarks implied by ANT's motion (and ERA's emotion), 0: off")
     norm: NonNegativeFloat = Field(description="|| e || regressed to the intensity")
     decode: NonNegativeFloat = Field(description="psi, from (valence, arousal) back to e")
     margin: PositiveFloat = Field(description="margin of L_metric")
@@ -251,11 +265,15 @@ class AntConfig(Section):
     """The ANT phase. KNOWN: lr 2e-4, batch 4, 500 epochs. CHOSEN: the rest."""
 
     lr: PositiveFloat
+    lr_motion: PositiveFloat = Field(description="of the way from voice to motion and landmarks, once it is warm")
     lr_discriminator: PositiveFloat
     batch_size: PositiveInt
     frames: PositiveInt = Field(description="T, consecutive frames per sample")
+    rendered_frames: PositiveInt = Field(description="of these, frames that are rendered in a step; T: all")
     epochs: PositiveInt
     warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps of L_shape alone, before anything is rendered")
+    warmup_batch_size: PositiveInt
+    lr_warmup: PositiveFloat
     neutralization: bool = Field(description="cross-emotion pairing: a neutral target, a source of any emotion")
     p_emotional_source: Probability
     checkpoint_every: PositiveInt = Field(description="steps between resumable checkpoints")
@@ -270,7 +288,11 @@ class EraConfig(Section):
     lr_emotion: PositiveFloat = Field(description="E_E, W_e, D, D_E and psi")
     batch_size: Annotated[int, Field(ge=2)] = Field(description="at least two classes in a batch")
     frames: PositiveInt
+    rendered_frames: PositiveInt = Field(description="of these, frames that are rendered in a step; T: all")
     epochs: PositiveInt
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps that render nothing, before the others")
+    warmup_batch_size: Annotated[int, Field(ge=2)]
+    lr_warmup: PositiveFloat
     p_emotional_source: Probability
     p_zero_emotion: Probability = Field(description="share of the neutral samples that run with e = 0")
     checkpoint_every: PositiveInt
@@ -355,6 +377,12 @@ class Config(Section):
                 f"download.enabled: dataset {self.data.dataset!r} cannot be downloaded (allowed: "
                 f"{', '.join(DOWNLOADABLE)}); put its files into data.root and set download.enabled: false"
             )
+        for name, section in (("ant", self.ant), ("era", self.era)):
+            if section.rendered_frames > section.frames:
+                raise ValueError(
+                    f"{name}.rendered_frames ({section.rendered_frames}) must not exceed {name}.frames "
+                    f"({section.frames}), of which they are drawn"
+                )
         longest = max(self.ant.frames, self.era.frames, 6)
         if self.ant.warmup_steps and not self.loss.shape:
             raise ValueError(

@@ -57,6 +57,7 @@ class Synthesizer:
     def speak(
         self,
         source_HWC: np.ndarray,
+        source_points_P2: np.ndarray,
         source_pose_P2: np.ndarray,
         mel_TM: np.ndarray,
         pose_TP2: np.ndarray,
@@ -66,8 +67,8 @@ class Synthesizer:
 
         Parameters
         ----------
-        source_HWC, source_pose_P2
-            uint8 RGB face at the model's size, and its pose-only landmarks (px at a 256 scale).
+        source_HWC, source_points_P2, source_pose_P2
+            uint8 RGB face at the model's size, its landmarks and its pose-only landmarks (px at a 256 scale).
         mel_TM, pose_TP2
             The voice's mel columns and the driving pose, one per frame.
         gain
@@ -86,7 +87,9 @@ class Synthesizer:
         if len(mel_TM) != len(pose_TP2):
             raise ValueError(f"one pose per mel column is needed, got {len(pose_TP2)} and {len(mel_TM)}")
         identity = self.ant.encode_identity(
-            to_image(source_HWC)[None].to(self.device), torch.from_numpy(source_pose_P2)[None].to(self.device)
+            to_image(source_HWC)[None].to(self.device),
+            torch.from_numpy(source_points_P2)[None].to(self.device),
+            torch.from_numpy(source_pose_P2)[None].to(self.device),
         )
         pose = torch.from_numpy(pose_TP2)[None].to(self.device)
         motion = self._motion(identity, self._mel(mel_TM, self.audio.content_context), pose)

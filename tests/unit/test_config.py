@@ -60,7 +60,7 @@ def test_a_key_that_is_given_wins_over_preset_and_paper() -> None:
     config = load_config({"preset": "clips", "ant": {"epochs": 3}}, PRESETS)
     clips = load_config({"preset": "clips"}, PRESETS)
     assert config.ant.epochs == 3
-    assert config.ant.frames == clips.ant.frames != load_config({}, PRESETS).ant.frames
+    assert config.ant.lr == clips.ant.lr != load_config({}, PRESETS).ant.lr
 
 
 def test_merge_replaces_lists_and_merges_mappings() -> None:
@@ -86,8 +86,10 @@ def test_merge_replaces_lists_and_merges_mappings() -> None:
         ({"audio": {"hop_length": 320}}, ["audio.hop_length", "320", "video.fps", "25", "16000"]),
         ({"audio": {"win_length": 800}}, ["audio", "win_length (800)", "n_fft (640)"]),
         ({"audio": {"fmax_hz": 9000}}, ["audio", "9000", "8000"]),
-        ({"video": {"min_frames": 5}}, ["video.min_frames (5)", "at least 8"]),
+        ({"video": {"min_frames": 5}}, ["video.min_frames (5)", "at least 24"]),
+        ({"ant": {"rendered_frames": 25}}, ["ant.rendered_frames (25)", "ant.frames (24)"]),
         ({"model": {"heads": 3}}, ["model", "d_model (512)", "heads (3)"]),
+        ({"model": {"paint_px": 64}}, ["model", "paint_px (64)", "max_skip_px 64", "image_size (256)"]),
         ({"model": {"image_size": 100}}, ["model.image_size", "100", "multiple of 16"]),
         ({"split": {"test": 0.5, "validation": 0.6}}, ["split", "0.6", "0.5", "below 1"]),
         ({"perceptual": {"network": "student"}}, ["perceptual", "'student'", "trained", "'imagenet'"]),
@@ -153,8 +155,8 @@ def test_a_stage_gets_exactly_its_sections(stage: str) -> None:
 
 def test_sections_are_one_canonical_line() -> None:
     """The rerun trigger is this text: the same values must give the same text."""
-    one = load_config({"ant": {"epochs": 3, "frames": 5}}, PRESETS)
-    two = load_config({"ant": {"frames": 5, "epochs": "3"}}, PRESETS)
+    one = load_config({"ant": {"epochs": 3, "frames": 9}}, PRESETS)
+    two = load_config({"ant": {"frames": 9, "epochs": "3"}}, PRESETS)
     assert stage_sections(one, "train-ant") == stage_sections(two, "train-ant")
     assert "\n" not in stage_sections(one, "train-ant")
 

@@ -20,7 +20,7 @@ def face(era_file):
 def scene(store):
     """A source of one clip, voice and pose of another."""
     source, driving = store["ann/angry-0.mp4"], store["ann/happy-1.mp4"]
-    return source.frames_THWC[3], source.pose_TP2[3], driving.mel_TM, driving.pose_TP2
+    return source.frames_THWC[3], source.landmarks_TP2[3], source.pose_TP2[3], driving.mel_TM, driving.pose_TP2
 
 
 def test_uint8_video_of_the_voices_length(face, scene):
@@ -37,28 +37,32 @@ def test_deterministic_and_without_random_numbers(face, scene):
 
 
 def test_gain_zero_is_the_neutral_face(face, scene):
-    """e = 0, whatever W_e and the voice."""
+    """e = 0, whatever W_e, H_e and the voice."""
     torch.manual_seed(0)
-    trained = face.ant.style_emotion.weight.clone()
-    assert trained.any()
+    doors = (face.ant.style_emotion.weight, face.ant.shape_emotion.weight)
+    trained = [door.clone() for door in doors]
+    assert all(door.any() for door in doors)
     try:
-        face.ant.style_emotion.weight.copy_(20 * torch.randn_like(trained))
+        for door in doors:
+            door.copy_(20 * torch.randn_like(door))
         neutral, emotional = face.speak(*scene, gain=0.0), face.speak(*scene, gain=1.0)
-        face.ant.style_emotion.weight.zero_()
+        for door in doors:
+            door.zero_()
         without = face.speak(*scene, gain=1.0)
     finally:
-        face.ant.style_emotion.weight.copy_(trained)
+        for door, kept in zip(doors, trained, strict=True):
+            door.copy_(kept)
     assert np.array_equal(neutral, without)
     assert not np.array_equal(neutral, emotional)
 
 
 def test_emotion_is_what_the_voice_says(face, scene, store):
-    e, va = face.hear(scene[2])
+    e, va = face.hear(scene[3])
     assert e.shape == (30, 16)
     assert va.shape == (30, 2)
     np.testing.assert_allclose(face.theta(e), va)
     # a frame's emotion window is 3 columns to each side: what is further away is not heard
-    changed = scene[2].copy()
+    changed = scene[3].copy()
     changed[20:] = 3
     np.testing.assert_allclose(face.hear(changed)[1][:17], va[:17], atol=1e-6)
     assert np.abs(face.hear(changed)[1][17:] - va[17:]).max() > 1e-6
@@ -75,9 +79,9 @@ def test_see_judges_frames_one_by_one(face, store):
 def test_long_clips_are_covered_by_overlapping_windows(face, scene):
     """Windows of 4, half overlapping; what two of them say is averaged."""
     assert face.window == 4
-    identity = face.ant.encode_identity(torch.randn(1, 3, 32, 32), torch.from_numpy(scene[1])[None])
-    mel = face._mel(scene[2][:7], 2)
-    pose = torch.from_numpy(scene[3][:7])[None]
+    identity = face.ant.encode_identity(torch.randn(1, 3, 32, 32), *(torch.from_numpy(scene[i])[None] for i in (1, 2)))
+    mel = face._mel(scene[3][:7], 2)
+    pose = torch.from_numpy(scene[4][:7])[None]
     found = face._motion(identity, mel, pose)
     mask = torch.ones(1, 4, dtype=torch.bool)
     windows = {s: face.ant.motion(identity, mel[:, s : s + 4], pose[:, s : s + 4], mask) for s in (0, 2, 3)}
@@ -98,12 +102,12 @@ def test_long_clips_are_covered_by_overlapping_windows(face, scene):
 @pytest.mark.parametrize("length", [1, 3, 4, 5, 67])
 def test_clips_of_any_length(face, scene, length):
     rows = np.arange(length) % 30
-    assert face.speak(scene[0], scene[1], scene[2][rows], scene[3][rows]).shape == (length, 32, 32, 3)
+    assert face.speak(*scene[:3], scene[3][rows], scene[4][rows]).shape == (length, 32, 32, 3)
 
 
 def test_voice_and_pose_must_be_equally_long(face, scene):
     with pytest.raises(ValueError, match="one pose per mel column is needed, got 29 and 30"):
-        face.speak(scene[0], scene[1], scene[2], scene[3][:29])
+        face.speak(*scene[:3], scene[3], scene[4][:29])
 
 
 def test_a_model_of_another_section_is_refused(era_file):

@@ -7,7 +7,7 @@ landmark points, K emotion classes, D feature width, C/H/W image. Images are in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ class Batch:
 
     source_BCHW: Tensor
     """One frame of the person, of any emotion: ``[B, 3, H, W]``."""
+    source_points_BP2: Tensor
+    """Landmarks of the source frame, its expression included: ``[B, 68, 2]``."""
     source_pose_BP2: Tensor
     """Pose-only landmarks of the source frame: ``[B, 68, 2]``."""
     target_BTCHW: Tensor
@@ -30,8 +32,8 @@ class Batch:
     """Mel window of each frame for lips: ``[B, T, M, 2 content_context + 1]``."""
     emotion_mel_BTMW: Tensor
     """Mel window of each frame for emotion: ``[B, T, M, 2 emotion_context + 1]``."""
-    lips_BTP2: Tensor
-    """Lip points without pose, less the person's mean neutral ones: ``[B, T, 20, 2]``, canonical units."""
+    shape_BTP2: Tensor
+    """Landmarks without pose, less the person's mean neutral ones: ``[B, T, 68, 2]``, canonical units."""
     emotion_B: Tensor
     """Class index of the target clip, int64 ``[B]``."""
     neutral_B: Tensor
@@ -47,3 +49,9 @@ class Batch:
         """The same batch on another device."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         return Batch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+
+    def at(self, index_BR: Tensor) -> Batch:
+        """The same samples at some of their times, ``[B, R]``: every field of times is gathered."""
+        rows = torch.arange(len(index_BR), device=index_BR.device)[:, None]
+        timed = {field.name: getattr(self, field.name) for field in fields(self) if "_BT" in field.name}
+        return replace(self, **{name: value[rows, index_BR] for name, value in timed.items()})

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from eap.data.jpeg import decode_jpeg
 from eap.data.layout import PreparedData
-from eap.data.pose import LANDMARK_SCALE_PX, LIPS, N_POINTS, pose_only_landmarks, to_canonical
+from eap.data.pose import LANDMARK_SCALE_PX, N_POINTS, pose_only_landmarks, to_canonical
 from eap.schemas import check_table, read_table
 from eap.stage import StageError
 
@@ -36,8 +36,8 @@ class Clip:
     """float32, px at a 256 scale, whatever the cached size."""
     pose_TP2: np.ndarray
     """Pose-only landmarks, same units."""
-    lips_TP2: np.ndarray
-    """Lip points without pose, less the person's mean neutral ones: ``[T, 20, 2]``, canonical units."""
+    shape_TP2: np.ndarray
+    """Landmarks without pose, less the person's mean neutral ones: ``[T, 68, 2]``, canonical units."""
     mel_TM: np.ndarray
     va_T2: np.ndarray
     """Pseudo labels of valence and arousal."""
@@ -117,7 +117,7 @@ class ClipStore:
             frames_THWC=np.stack([resize_frame(image, self.image_size) for image in images]),
             landmarks_TP2=landmarks.astype(np.float32),
             pose_TP2=pose_only_landmarks(steady, shape).astype(np.float32),
-            lips_TP2=(to_canonical(landmarks, shape) - shape)[:, LIPS].astype(np.float32),
+            shape_TP2=(to_canonical(landmarks, shape) - shape).astype(np.float32),
             mel_TM=mel.astype(np.float32),
             va_T2=va,
         )

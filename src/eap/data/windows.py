@@ -120,12 +120,13 @@ class WindowSampler:
         at = int(rng.integers(len(source)))
         return {
             "source_BCHW": to_image(source.frames_THWC[at]),
+            "source_points_BP2": torch.from_numpy(source.landmarks_TP2[at]),
             "source_pose_BP2": torch.from_numpy(source.pose_TP2[at]),
             "target_BTCHW": to_image(clip.frames_THWC[window]),
             "pose_BTP2": torch.from_numpy(clip.pose_TP2[window]),
             "content_mel_BTMW": self._mel(clip, start, self.audio.content_context),
             "emotion_mel_BTMW": self._mel(clip, start, self.audio.emotion_context),
-            "lips_BTP2": torch.from_numpy(clip.lips_TP2[window]),
+            "shape_BTP2": torch.from_numpy(clip.shape_TP2[window]),
             "va_BT2": torch.from_numpy(clip.va_T2[window]),
             "mask_BT": torch.ones(self.frames, dtype=torch.bool),
         }

@@ -125,9 +125,10 @@ def choose_source(store: ClipStore, clip: Clip) -> Source:
 def render_variants(face: Synthesizer, clip: Clip, source: Source) -> dict[str, np.ndarray]:
     """uint8 frames ``[T, H, W, 3]`` of each of `VARIANTS`."""
     still = source.clip.frames_THWC[source.at]
+    points, pose = source.clip.landmarks_TP2[source.at], source.clip.pose_TP2[source.at]
 
     def speak(gain: float) -> np.ndarray:
-        return face.speak(still, source.clip.pose_TP2[source.at], clip.mel_TM, clip.pose_TP2, gain)
+        return face.speak(still, points, pose, clip.mel_TM, clip.pose_TP2, gain)
 
     return {
         "generated": speak(1.0),

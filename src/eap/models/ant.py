@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from eap.models.generator import Generator
+from eap.models.geometry import driving_landmarks, guide_maps, landmark_flow, to_grid
 from eap.models.identity_encoder import IdentityEncoder, stride_channels
 from eap.models.layers import MelEncoder, time_code
-from eap.models.pose_encoder import PoseEncoder, pose_warp, warp_maps
+from eap.models.pose_encoder import PoseEncoder, affine_grids, pose_warp, resize_maps, warp_maps
 
 N_POINTS = 68
-N_LIPS = 20
+SHAPE_SCALE = 0.1
+"""Canonical units per unit of the shape layers' output: about how far speech and emotion move a point."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,17 @@ class Identity:
     maps: dict[int, Tensor]
     """The picture (stride 1) and its feature maps ``[B, C, H / s, W / s]``, by stride s."""
     token_BD: Tensor
+    points_BP2: Tensor
+    """Landmarks, expression included, px at a 256 scale."""
     pose_BP2: Tensor
+    """Pose-only landmarks, same units."""
 
 
 class ANT(nn.Module):
-    """Convolution and transformer layers (KNOWN) around a generator; the graph is CHOSEN (method 2).
+    """Convolution and transformer layers (KNOWN) around a generator; the graph is CHOSEN (method 2, ADR 3 and 20).
 
     The style of frame i is ``s_i = W_m m_i + W_e e_i``. W_e has no bias and starts at zero, so that e = 0 *is* neutral.
+    The deviation of frame i's landmarks from the person's neutral shape is ``H m_i + H_e e_i`` in the same manner.
 
     Parameters
     ----------
@@ -38,8 +45,14 @@ class ANT(nn.Module):
     skip_strides
         Strides at which the source's maps enter the decoder (see `eap.models.generator.Generator`).
     warp
-        Warp the identity maps by the driving pose before decoding (config key ``model.pose_warp``). **Deviation** from
-        method 2's table, which leaves pose to the style alone: a similarity warp needs no learning.
+        How the identity maps reach the driving frame before they are decoded (config key ``model.warp``): ``none``, as
+        they are; ``pose``, by the similarity between the poses; ``landmarks``, by a flow from the source's landmarks to
+        those that pose, speech and emotion imply. **Deviation** from method 2's table, which is ``none``.
+    flow_px
+        Side of the grid on which the flow of ``landmarks`` is computed, at most.
+    paint_px
+        Side at which the source is encoded and the decoder paints. Where that is less than the picture's, the warped
+        picture keeps its own resolution and the paint that is added to it is enlarged.
     """
 
     def __init__(
@@ -57,10 +70,12 @@ class ANT(nn.Module):
         dropout: float,
         d_emotion: int,
         skip_strides: tuple[int, ...],
-        warp: bool,
+        warp: Literal["none", "pose", "landmarks"],
+        flow_px: int,
+        paint_px: int,
     ) -> None:
         super().__init__()
-        self.warp = warp
+        self.warp, self.flow_px, self.paint_px = warp, flow_px, paint_px
         self.identity_encoder = IdentityEncoder(base_channels, max_channels)
         self.identity_token = nn.Linear(stride_channels(base_channels, max_channels)[16], d_model)
         self.audio_encoder = MelEncoder(n_mels, mel_width, max(d_model // 8, 8), d_model)
@@ -70,24 +85,29 @@ class ANT(nn.Module):
             d_model, heads, d_feedforward, dropout, activation="gelu", batch_first=True, norm_first=True
         )
         self.transformer = nn.TransformerEncoder(layer, layers, nn.LayerNorm(d_model), enable_nested_tensor=False)
-        self.lip_shape = nn.Linear(d_model, 2 * N_LIPS)
+        self.shape_motion = nn.Linear(d_model, 2 * N_POINTS)
+        self.shape_emotion = nn.Linear(d_emotion, 2 * N_POINTS, bias=False)
         self.style_motion = nn.Linear(d_model, d_model)
         self.style_emotion = nn.Linear(d_emotion, d_model, bias=False)
-        nn.init.zeros_(self.style_emotion.weight)
-        self.generator = Generator(base_channels, max_channels, residual_blocks, d_model, skip_strides)
+        for door in (self.style_emotion, self.shape_emotion):
+            nn.init.zeros_(door.weight)
+        self.generator = Generator(
+            base_channels, max_channels, residual_blocks, d_model, skip_strides, guided=warp == "landmarks"
+        )
 
-    def encode_identity(self, source_BCHW: Tensor, source_pose_BP2: Tensor) -> Identity:
+    def encode_identity(self, source_BCHW: Tensor, source_points_BP2: Tensor, source_pose_BP2: Tensor) -> Identity:
         """The source face, once per clip.
 
         Parameters
         ----------
         source_BCHW
             ``[B, 3, H, W]`` in [-1, 1], H = W a multiple of 16.
-        source_pose_BP2
-            Pose-only landmarks of that frame, ``[B, 68, 2]``, px at a 256 scale.
+        source_points_BP2, source_pose_BP2
+            Landmarks and pose-only landmarks of that frame, ``[B, 68, 2]``, px at a 256 scale.
         """
-        maps = self.identity_encoder(source_BCHW)
-        return Identity({1: source_BCHW, **maps}, self.identity_token(maps[16].mean((2, 3))), source_pose_BP2)
+        maps = self.identity_encoder(resize_maps(source_BCHW, self.paint_px))
+        token = self.identity_token(maps[16].mean((2, 3)))
+        return Identity({1: source_BCHW, **maps}, token, source_points_BP2, source_pose_BP2)
 
     def motion(self, identity: Identity, mel_BTMW: Tensor, pose_BTP2: Tensor, mask_BT: Tensor) -> Tensor:
         """m_i, the motion of each frame, ``[B, T, D]``, from tokens [identity; audio x T; pose x T]."""
@@ -106,9 +126,17 @@ class ANT(nn.Module):
         out = self.transformer(tokens, src_key_padding_mask=padding)
         return out[:, 1 : 1 + t] + out[:, 1 + t :]
 
-    def lips(self, motion_BTD: Tensor) -> Tensor:
-        """Lip points that m_i implies, less the neutral mean: ``[B, T, 20, 2]``, canonical units (for L_shape)."""
-        return self.lip_shape(motion_BTD).unflatten(-1, (N_LIPS, 2))
+    def motion_parameters(self) -> list[nn.Parameter]:
+        """What turns voice and pose into motion and landmarks; the rest encodes and paints pictures."""
+        parts = (self.audio_encoder, self.pose_encoder, self.identity_token, self.transformer, self.shape_motion)
+        return [self.modality, *(p for part in parts for p in part.parameters())]
+
+    def shape(self, motion_BTD: Tensor, emotion_BTD: Tensor | None) -> Tensor:
+        """How far m_i and e_i move the landmarks from the neutral shape: ``[B, T, 68, 2]``, canonical units."""
+        deviation = self.shape_motion(motion_BTD)
+        if emotion_BTD is not None:
+            deviation = deviation + self.shape_emotion(emotion_BTD)
+        return SHAPE_SCALE * deviation.unflatten(-1, (N_POINTS, 2))
 
     def render(self, identity: Identity, motion_BTD: Tensor, pose_BTP2: Tensor, emotion_BTD: Tensor | None) -> Tensor:
         """Frames ``[B, T, 3, H, W]`` from motion and emotion e ``[B, T, d_e]`` (None: e = 0, neutral)."""
@@ -117,17 +145,31 @@ class ANT(nn.Module):
         if emotion_BTD is not None:
             style = style + self.style_emotion(emotion_BTD)
         maps = {stride: identity.maps[stride] for stride in (16, *self.generator.skip_strides)}
-        if self.warp:
-            transform = pose_warp(identity.pose_BP2, pose_BTP2)
-            maps = {stride: warp_maps(x, transform) for stride, x in maps.items()}
-        else:
+        guides = None
+        if self.warp == "none":
             maps = {stride: x[:, None].expand(b, t, *x.shape[1:]).flatten(0, 1) for stride, x in maps.items()}
-        frames = self.generator(maps, style.flatten(0, 1))
+        elif self.warp == "pose":
+            transform = pose_warp(identity.pose_BP2, pose_BTP2)
+            maps = {stride: warp_maps(x, affine_grids(transform, x.shape[-1])) for stride, x in maps.items()}
+        else:
+            flow, guides = self.flow(identity, pose_BTP2, self.shape(motion_BTD, emotion_BTD))
+            maps = {stride: warp_maps(x, flow) for stride, x in maps.items()}
+        frames = self.generator(maps, style.flatten(0, 1), guides)
         return frames.unflatten(0, (b, t))
+
+    def flow(self, identity: Identity, pose_BTP2: Tensor, deviation_BTP2: Tensor) -> tuple[Tensor, Tensor]:
+        """The flow from the source to each frame ``[B, T, h, h, 2]`` and its `guide_maps` ``[B T, 4, h, h]``."""
+        b, t = pose_BTP2.shape[:2]
+        driving = to_grid(driving_landmarks(pose_BTP2, deviation_BTP2)).flatten(0, 1)
+        source = to_grid(identity.points_BP2)[:, None].expand(b, t, N_POINTS, 2).flatten(0, 1)
+        transform = pose_warp(identity.pose_BP2, pose_BTP2).flatten(0, 1)
+        flow = landmark_flow(source, driving, transform, min(identity.maps[1].shape[-1], self.flow_px))
+        return flow.unflatten(0, (b, t)), guide_maps(driving, flow)
 
     def forward(
         self,
         source_BCHW: Tensor,
+        source_points_BP2: Tensor,
         source_pose_BP2: Tensor,
         mel_BTMW: Tensor,
         pose_BTP2: Tensor,
@@ -135,6 +177,6 @@ class ANT(nn.Module):
         emotion_BTD: Tensor | None = None,
     ) -> Tensor:
         """Generated frames v^(g), ``[B, T, 3, H, W]`` in [-1, 1]."""
-        identity = self.encode_identity(source_BCHW, source_pose_BP2)
+        identity = self.encode_identity(source_BCHW, source_points_BP2, source_pose_BP2)
         motion = self.motion(identity, mel_BTMW, pose_BTP2, mask_BT)
         return self.render(identity, motion, pose_BTP2, emotion_BTD)

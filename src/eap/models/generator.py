@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eap.models.geometry import N_GUIDES
 from eap.models.identity_encoder import stride_channels
 from eap.models.layers import AdaINConv
+from eap.models.pose_encoder import resize_maps
 
 PICTURE_SCALE = 0.99
 """Keeps the inverse of tanh finite at the ends of the picture's range."""
@@ -50,6 +52,8 @@ class Generator(nn.Module):
         Where the source comes in, among 1, 2, 4, 8: its feature maps at strides 2, 4 and 8, its picture at stride 1.
         Method 2, point 3 caps them at 64 x 64 px, or the source's expression would pass and undo neutralization:
         strides 4 and 8 of a 256-px image; stride 1 only where the whole image is that small.
+    guided
+        The decoder sees `eap.models.geometry.guide_maps` at every resolution.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Generator(nn.Module):
         residual_blocks: int,
         d_style: int,
         skip_strides: tuple[int, ...],
+        guided: bool,
     ) -> None:
         super().__init__()
         c = stride_channels(base_channels, max_channels)
@@ -67,18 +72,24 @@ class Generator(nn.Module):
         self.up = nn.ModuleDict({str(s): AdaINConv(c[2 * s], c[s], d_style) for s in (8, 4, 2, 1)})
         self.refine = nn.ModuleDict({str(s): AdaINConv(c[s], c[s], d_style) for s in (8, 4)})
         self.skips = nn.ModuleDict({str(s): GatedSkip(c[s]) for s in skip_strides if s > 1})
+        self.guides = nn.ModuleDict({str(s): nn.Conv2d(N_GUIDES, c[s], 3, padding=1) for s in (8, 4, 2, 1) if guided})
         self.to_rgb = nn.Conv2d(c[1], 3, 3, padding=1)
+        if 1 in skip_strides:
+            with torch.no_grad():  # the warped picture is a better start than noise
+                self.to_rgb.weight *= 0.1
 
-    def forward(self, maps: Mapping[int, Tensor], style_ND: Tensor) -> Tensor:
+    def forward(self, maps: Mapping[int, Tensor], style_ND: Tensor, guides: Tensor | None) -> Tensor:
         """Images in [-1, 1].
 
         Parameters
         ----------
         maps
-            Identity maps ``[N, C, H / s, W / s]`` at stride 16 and at the skip strides, by stride; stride 1 is the
-            source picture, ``[N, 3, H, W]`` in [-1, 1].
+            Identity maps ``[N, C, h / s, h / s]`` at stride 16 and at the skip strides, by stride; stride 1 is the
+            source picture in [-1, 1], ``[N, 3, H, W]``, whose side may be larger than that of the paint, h.
         style_ND
             One style per frame.
+        guides
+            ``[N, 4, h, h]`` for a guided generator, else None.
 
         Returns
         -------
@@ -91,6 +102,8 @@ class Generator(nn.Module):
         for stride in (8, 4, 2, 1):
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = self.up[str(stride)](x, style_ND)
+            if guides is not None:
+                x = x + self.guides[str(stride)](resize_maps(guides, x.shape[-1]))
             if str(stride) in self.skips:
                 x = self.skips[str(stride)](x, maps[stride])
             if str(stride) in self.refine:
@@ -98,5 +111,5 @@ class Generator(nn.Module):
         painted = self.to_rgb(F.leaky_relu(x, 0.2))
         if 1 in self.skip_strides:
             # Added before the squashing, not blended by a gate: a gate closes on the copy; paint then learns nothing.
-            painted = painted + torch.atanh(PICTURE_SCALE * maps[1])
+            painted = resize_maps(painted, maps[1].shape[-1]) + torch.atanh(PICTURE_SCALE * maps[1])
         return torch.tanh(painted)

@@ -48,10 +48,33 @@ def pose_warp(source_pose_BP2: Tensor, pose_BTP2: Tensor) -> Tensor:
     return torch.cat([linear, shift[..., None]], -1)
 
 
-def warp_maps(maps_BCHW: Tensor, transform_BT23: Tensor) -> Tensor:
-    """Sample each map once per frame, ``[B, C, h, w] -> [B T, C, h, w]``; beyond the edge the edge is repeated."""
+def affine_grids(transform_BT23: Tensor, side: int) -> Tensor:
+    """Sampling positions of `pose_warp`'s transforms for a square map: ``[B, T, side, side, 2]``."""
     b, t = transform_BT23.shape[:2]
+    grid = F.affine_grid(transform_BT23.flatten(0, 1), [b * t, 1, side, side], align_corners=False)
+    return grid.unflatten(0, (b, t))
+
+
+def warp_maps(maps_BCHW: Tensor, flow_BTHW2: Tensor) -> Tensor:
+    """Sample each map once per frame, ``[B, C, h, w] -> [B T, C, h, w]``; beyond the edge the edge is repeated.
+
+    Parameters
+    ----------
+    flow_BTHW2
+        Sampling positions in [-1, 1] on a grid of any resolution; it is brought to the map's.
+    """
+    b, t = flow_BTHW2.shape[:2]
     _, c, h, w = maps_BCHW.shape
-    grid = F.affine_grid(transform_BT23.flatten(0, 1), [b * t, c, h, w], align_corners=False)
+    grid = resize_maps(flow_BTHW2.flatten(0, 1).permute(0, 3, 1, 2), h).permute(0, 2, 3, 1)
     repeated = maps_BCHW[:, None].expand(b, t, c, h, w).flatten(0, 1)
     return F.grid_sample(repeated, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def resize_maps(maps_NCHW: Tensor, side: int) -> Tensor:
+    """Square maps at another resolution: area means down, bilinear up."""
+    here = maps_NCHW.shape[-1]
+    if side == here:
+        return maps_NCHW
+    if side < here:
+        return F.adaptive_avg_pool2d(maps_NCHW, side)
+    return F.interpolate(maps_NCHW, size=(side, side), mode="bilinear", align_corners=False)

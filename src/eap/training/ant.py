@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import Adam
+from torch.optim.lr_scheduler import OneCycleLR
 
 from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
@@ -17,20 +18,18 @@ from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
-from eap.losses.lip import lip_loss
 from eap.losses.objective import ant_weights, check_finite, weighted_sum
+from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
 from eap.training.build import build_ant, build_discriminator, load_student
 from eap.training.checkpoint import Checkpoint, save_model
-from eap.training.engine import frozen, optimise, run_steps, sample_frames, write_history
+from eap.training.engine import at_times, choose_times, frozen, optimise, run_steps, sample_frames, write_history
 from eap.training.reconstruction import Reconstruction, build_reconstruction
 
 VALIDATION_BATCHES = 4
-SHAPE_UNIT_PX = 50.0
-"""About how many px at a 256 scale one canonical unit is, so that L_shape reads like L_lip."""
 
 
 class AntPhase:
@@ -39,50 +38,60 @@ class AntPhase:
     def __init__(self, config: Any, reconstruction: Reconstruction) -> None:
         device = config.compute.device
         self.weights = ant_weights(config.loss)
+        self.rendered, self.lr_warmup = config.ant.rendered_frames, config.ant.lr_warmup
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
         self.critic = build_discriminator(config, branches=1).to(device)
+        moving = self.ant.motion_parameters()
+        held = {id(p) for p in moving}
+        painting = [p for p in self.ant.parameters() if id(p) not in held]
         betas = config.optimizer.betas
         self.optimizers = {
-            "ant": Adam(self.ant.parameters(), config.ant.lr, betas),
+            "ant": Adam(
+                [{"params": painting, "lr": config.ant.lr}, {"params": moving, "lr": config.ant.lr_motion}], betas=betas
+            ),
             "critic": Adam(self.critic.parameters(), config.ant.lr_discriminator, betas),
         }
         self.modules = {"ant": self.ant, "critic": self.critic}
 
     def motion(self, batch: Batch) -> tuple[Identity, Tensor, Tensor]:
-        """The source's identity, the motion m, and L_shape: how far the lips that m implies are from the real ones."""
-        identity = self.ant.encode_identity(batch.source_BCHW, batch.source_pose_BP2)
+        """The source's identity, the motion m, and L_shape: how far the face that m implies is from the real one."""
+        identity = self.ant.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
         motion = self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
-        shape = lip_loss(SHAPE_UNIT_PX * self.ant.lips(motion), SHAPE_UNIT_PX * batch.lips_BTP2, batch.mask_BT)
-        return identity, motion, shape
+        return identity, motion, shape_loss(self.ant.shape(motion, None), batch.shape_BTP2, batch.mask_BT)
 
-    def generate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Neutral frames (e = 0), and L_shape of their motion."""
+    def generate(self, batch: Batch) -> tuple[Tensor, Tensor, Batch]:
+        """Neutral frames (e = 0) of some of each sample's times, L_shape of all, and the batch at those times."""
         identity, motion, shape = self.motion(batch)
-        return self.ant.render(identity, motion, batch.pose_BTP2, None), shape
+        index_BR = choose_times(batch.mask_BT, self.rendered)
+        shown = batch.at(index_BR)
+        return self.ant.render(identity, at_times(motion, index_BR), shown.pose_BTP2, None), shape, shown
 
     def warm_up(self, draw: Callable[[int], Batch], steps: int) -> None:
         """Steps of L_shape alone: nothing is rendered, so each costs a fraction of a full step. CHOSEN.
 
         Without it the picture ignores the voice for hundreds of full steps.
         """
+        optimizer = Adam(self.ant.parameters(), self.lr_warmup)
+        schedule = OneCycleLR(optimizer, self.lr_warmup, max(steps, 1))
         for number in range(steps):
             batch = draw(number)
             _, _, shape = self.motion(batch)
             check_finite({"shape": shape.item()}, number, batch.clip_ids)
-            optimise(self.optimizers["ant"], shape)
+            optimise(optimizer, shape)
+            schedule.step()
             if (number + 1) % 100 == 0:
                 print(f"warm-up: step {number + 1}/{steps}, shape={shape.item():.4g}", flush=True)
 
     def step(self, batch: Batch, number: int) -> dict[str, float]:
         """One step of D (L_adv, Eq. 3), then one of ANT: 5 L_lip + 10 L_per + 5 L_adv (Eqs. 1, 2, 4) + L_shape."""
-        generated, shape = self.generate(batch)
-        real = sample_frames(batch.target_BTCHW, batch.mask_BT)
-        fake = sample_frames(generated, batch.mask_BT)
+        generated, shape, shown = self.generate(batch)
+        real = sample_frames(shown.target_BTCHW, shown.mask_BT)
+        fake = sample_frames(generated, shown.mask_BT)
         loss_d = discriminator_loss(self.critic(real), self.critic(fake.detach()))
         optimise(self.optimizers["critic"], loss_d)
 
-        terms = self.reconstruction.terms(generated, batch.target_BTCHW, batch.mask_BT)
+        terms = self.reconstruction.terms(generated, shown)
         with frozen(self.critic):
             terms["adv"] = generator_loss(self.critic(fake))
         terms["shape"] = shape
@@ -99,8 +108,8 @@ class AntPhase:
         self.ant.eval()
         rows = []
         for batch in batches:
-            generated, shape = self.generate(batch)
-            rows.append(self.reconstruction.terms(generated, batch.target_BTCHW, batch.mask_BT) | {"shape": shape})
+            generated, shape, shown = self.generate(batch)
+            rows.append(self.reconstruction.terms(generated, shown) | {"shape": shape})
         self.ant.train()
         return {term: sum(r[term].item() for r in rows) / len(rows) for term in rows[0]}
 
@@ -146,12 +155,12 @@ def train_ant(
         "data": [source_digest(path) for path in sources], "student": file_sha256(student),
     }  # fmt: skip
 
-    def draw(step: int) -> Batch:
-        return training.neutral_batch(seed, step, section.batch_size).to(device)
+    def draw(step: int, size: int = section.batch_size) -> Batch:
+        return training.neutral_batch(seed, step, size).to(device)
 
     checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers)
     if not checkpoint.path.is_file():
-        phase.warm_up(draw, section.warmup_steps)
+        phase.warm_up(lambda step: draw(step, section.warmup_batch_size), section.warmup_steps)
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     rows = run_steps(
         name=f"ant seed {seed}",

@@ -24,12 +24,13 @@ def random_batch(config: Any, size: int, frames: int) -> Batch:
     emotion = torch.arange(b) % 2
     return Batch(
         source_BCHW=torch.rand(b, 3, side, side) * 2 - 1,
+        source_points_BP2=torch.rand(b, 68, 2) * 256,
         source_pose_BP2=torch.rand(b, 68, 2) * 256,
         target_BTCHW=torch.rand(b, t, 3, side, side) * 2 - 1,
         pose_BTP2=torch.rand(b, t, 68, 2) * 256,
         content_mel_BTMW=torch.randn(b, t, audio.n_mels, 2 * audio.content_context + 1),
         emotion_mel_BTMW=torch.randn(b, t, audio.n_mels, 2 * audio.emotion_context + 1),
-        lips_BTP2=torch.randn(b, t, 20, 2) * 0.1,
+        shape_BTP2=torch.randn(b, t, 68, 2) * 0.1,
         emotion_B=emotion,
         neutral_B=emotion == 0,
         va_BT2=torch.rand(b, t, 2) * 2 - 1,
@@ -79,7 +80,7 @@ def cost_of_parts(config: Config, ant: AntPhase, era: EraPhase, reconstruction: 
     frame = batch.target_BTCHW[0]
     ant.ant.eval()
     model = ant.ant
-    identity = model.encode_identity(batch.source_BCHW, batch.source_pose_BP2)
+    identity = model.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
     motion = model.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
     e = era.emotion_encoder(batch.emotion_mel_BTMW)
     parts: dict[str, tuple[nn.Module, Any]] = {

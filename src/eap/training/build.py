@@ -32,9 +32,16 @@ def build_ant(config: Any) -> ANT:
         heads=model.heads,
         dropout=model.dropout,
         d_emotion=model.d_emotion,
-        skip_strides=tuple(s for s in (1, 2, 4, 8) if model.image_size // s <= model.max_skip_px),
-        warp=model.pose_warp,
+        skip_strides=tuple(s for s in (1, 2, 4, 8) if _skip_px(model, s) <= model.max_skip_px),
+        warp=model.warp,
+        flow_px=model.flow_px,
+        paint_px=model.paint_px or model.image_size,
     )
+
+
+def _skip_px(model: Any, stride: int) -> int:
+    """Side of the source's map at a stride: of the picture at stride 1, of what is encoded of it beyond."""
+    return model.image_size if stride == 1 else (model.paint_px or model.image_size) // stride
 
 
 def build_era(config: Any) -> dict[str, nn.Module]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
+from torch.optim.lr_scheduler import OneCycleLR
 
 from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
@@ -21,12 +23,14 @@ from eap.losses.emotion_adversarial import emotion_discriminator_loss, emotion_g
 from eap.losses.intensity import decode_loss, norm_loss, va_loss
 from eap.losses.metric import metric_loss, pool_embeddings
 from eap.losses.objective import backbone_weights, check_finite, era_weights, weighted_sum
+from eap.losses.shape import shape_loss
+from eap.models.ant import Identity
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same, save_model
-from eap.training.engine import frozen, optimise, run_steps, sample_frames, write_history
+from eap.training.engine import at_times, choose_times, frozen, optimise, run_steps, sample_frames, write_history
 from eap.training.reconstruction import Reconstruction, build_reconstruction
 
 VALIDATION_BATCHES = 4
@@ -39,6 +43,7 @@ class EraPhase:
         device = config.compute.device
         self.p_zero_emotion = config.era.p_zero_emotion
         self.margin = config.loss.margin
+        self.rendered, self.lr_warmup = config.era.rendered_frames, config.era.lr_warmup
         self.era_weights, self.backbone_weights = era_weights(config.loss), backbone_weights(config.loss)
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
@@ -52,9 +57,9 @@ class EraPhase:
 
     def _optimizers(self, config: Any) -> dict[str, Adam]:
         era, betas = config.era, config.optimizer.betas
-        door = list(self.ant.style_emotion.parameters())
-        rest = [p for name, p in self.ant.named_parameters() if not name.startswith("style_emotion.")]
-        emotion = [*self.emotion_encoder.parameters(), *self.psi.parameters(), *door]
+        doors = self._doors()
+        rest = [p for p in self.ant.parameters() if all(p is not door for door in doors)]
+        emotion = [*self.emotion_encoder.parameters(), *self.psi.parameters(), *doors]
         return {
             "ant": Adam(rest, era.lr_ant, betas),
             "emotion": Adam(emotion, era.lr_emotion, betas),
@@ -63,11 +68,32 @@ class EraPhase:
             "critics": Adam([*self.critic.parameters(), *self.emotion_critic.parameters()], era.lr_emotion, betas),
         }
 
-    def generate(self, batch: Batch, e_BTD: Tensor) -> Tensor:
-        """Frames with emotion e."""
-        return self.ant(
-            batch.source_BCHW, batch.source_pose_BP2, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT, e_BTD
-        )
+    def _doors(self) -> list[nn.Parameter]:
+        """What lets emotion into ANT: W_e and H_e."""
+        return [*self.ant.style_emotion.parameters(), *self.ant.shape_emotion.parameters()]
+
+    def motion(self, batch: Batch) -> tuple[Identity, Tensor]:
+        """The source's identity and the motion m."""
+        identity = self.ant.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
+        return identity, self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
+
+    def generate(self, batch: Batch, e_BTD: Tensor) -> tuple[Tensor, Tensor, Batch]:
+        """Frames with emotion e at some of each sample's times, L_shape of all, and the batch at those times."""
+        identity, motion = self.motion(batch)
+        shape = shape_loss(self.ant.shape(motion, e_BTD), batch.shape_BTP2, batch.mask_BT)
+        index_BR = choose_times(batch.mask_BT, self.rendered)
+        shown = batch.at(index_BR)
+        motion, e = at_times(motion, index_BR), at_times(e_BTD, index_BR)
+        return self.ant.render(identity, motion, shown.pose_BTP2, e), shape, shown
+
+    def hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """e of each frame, and what of it drives the face.
+
+        CHOSEN (method 2): some neutral samples run with e = 0, so that e = 0 stays the neutral face.
+        """
+        e = self.emotion_encoder(batch.emotion_mel_BTMW)
+        zero_B = batch.neutral_B & (torch.rand(len(batch.neutral_B)) < self.p_zero_emotion).to(e.device)
+        return e, e * (~zero_B)[:, None, None]
 
     def features(self, frames_BTCHW: Tensor) -> Tensor:
         """F on each frame, ``[B, T, d_e]``."""
@@ -75,16 +101,15 @@ class EraPhase:
 
     def step(self, batch: Batch, number: int) -> dict[str, float]:
         """One step of D and D_E (a), of F, theta and phi on real frames (b), of ANT and E_E (c)."""
-        e = self.emotion_encoder(batch.emotion_mel_BTMW)
-        # CHOSEN (method 2): some neutral samples run with e = 0, so that e = 0 stays the neutral face.
-        zero_B = batch.neutral_B & (torch.rand(len(batch.neutral_B)) < self.p_zero_emotion).to(e.device)
-        generated = self.generate(batch, e * (~zero_B)[:, None, None])
-        fake = sample_frames(generated, batch.mask_BT)
+        e, driving = self.hear(batch)
+        generated, shape, shown = self.generate(batch, driving)
+        fake = sample_frames(generated, shown.mask_BT)
 
-        loss_d, loss_de = self._critics_losses(batch, fake.detach())
+        loss_d, loss_de = self._critics_losses(shown, fake.detach())
         optimise(self.optimizers["critics"], loss_d + loss_de)
-        backbone_values, seen = self._backbone_step(batch)
-        terms = self._terms(batch, e, generated, fake, seen)
+        backbone_values, seen = self._backbone_step(shown)
+        terms = self._terms(batch, shown, e, generated, fake, seen)
+        terms["shape"] = shape
         total, values = weighted_sum(terms, self.era_weights)
         logged = {
             "total": total.item(), **values, **{f"real_{k}": v for k, v in backbone_values.items()},
@@ -106,38 +131,86 @@ class EraPhase:
         loss_de = emotion_discriminator_loss(self.emotion_critic(real), self.emotion_critic(fake), batch.emotion_B)
         return loss_d, loss_de
 
-    def _backbone_step(self, batch: Batch) -> tuple[dict[str, float], Tensor]:
-        """(b) ``10 L_inten + 5 L_cls`` on real frames; returns the values and F's features of them, without graph."""
+    def _seen(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """L_inten and L_cls on real frames, and F's features of them."""
         seen = self.features(batch.target_BTCHW)
         terms = {
             "inten": va_loss(self.theta(seen), batch.va_BT2, batch.mask_BT),
             "cls": classification_loss(self.phi(seen), batch.emotion_B, batch.mask_BT),
         }
+        return terms, seen
+
+    def _backbone_step(self, batch: Batch) -> tuple[dict[str, float], Tensor]:
+        """(b) ``10 L_inten + 5 L_cls`` on real frames; returns the values and F's features of them, without graph."""
+        terms, seen = self._seen(batch)
         total, values = weighted_sum(terms, self.backbone_weights)
         self.optimizers["backbone"].zero_grad(set_to_none=True)
         optimise(self.optimizers["heads"], total)
         self.optimizers["backbone"].step()
         return values, seen.detach()
 
-    def _terms(self, batch: Batch, e: Tensor, generated: Tensor, fake: Tensor, seen: Tensor) -> dict[str, Tensor]:
-        """(c) every term of ANT and E_E. F, theta, phi are frozen on generated frames: they must not collude with G."""
-        mask, labels, emotion = batch.mask_BT, batch.va_BT2, batch.emotion_B
-        terms = self.reconstruction.terms(generated, batch.target_BTCHW, mask)
-        heard_va = self.theta(e)
+    def _terms(
+        self, batch: Batch, shown: Batch, e: Tensor, generated: Tensor, fake: Tensor, seen: Tensor
+    ) -> dict[str, Tensor]:
+        """(c) every term of ANT and E_E but L_shape.
+
+        F, theta, phi are frozen on generated frames: they must not collude with G.
+        """
+        terms = self.reconstruction.terms(generated, shown) | self._heard(batch, e)
         with frozen(self.critic, self.emotion_critic, self.backbone, self.theta, self.phi):
             terms["adv"] = generator_loss(self.critic(fake))
-            terms["e_adv"] = emotion_generator_loss(self.emotion_critic(fake), emotion)
-            shown = self.features(generated)
-            shown_va, shown_class = self.theta(shown), self.phi(shown)
-        terms["inten"] = va_loss(heard_va, labels, mask) + va_loss(shown_va, labels, mask)
-        terms["cls"] = classification_loss(self.phi(e), emotion, mask) + classification_loss(shown_class, emotion, mask)
+            terms["e_adv"] = emotion_generator_loss(self.emotion_critic(fake), shown.emotion_B)
+            features = self.features(generated)
+            shown_va, shown_class = self.theta(features), self.phi(features)
+        terms["inten"] = terms["inten"] + va_loss(shown_va, shown.va_BT2, shown.mask_BT)
+        terms["cls"] = terms["cls"] + classification_loss(shown_class, shown.emotion_B, shown.mask_BT)
         terms["metric"] = metric_loss(
-            pool_embeddings(e, mask), pool_embeddings(seen, mask), emotion, ~batch.neutral_B, self.margin
+            pool_embeddings(e, batch.mask_BT),
+            pool_embeddings(seen, shown.mask_BT),
+            batch.emotion_B,
+            ~batch.neutral_B,
+            self.margin,
         )
-        terms["norm"] = norm_loss(e, labels, mask)
-        # psi alone learns here: theta and e have objectives of their own.
-        terms["decode"] = decode_loss(self.psi(heard_va.detach()), e, mask)
         return terms
+
+    def _heard(self, batch: Batch, e: Tensor) -> dict[str, Tensor]:
+        """(c) terms of the voice's embeddings alone."""
+        heard_va = self.theta(e)
+        return {
+            "inten": va_loss(heard_va, batch.va_BT2, batch.mask_BT),
+            "cls": classification_loss(self.phi(e), batch.emotion_B, batch.mask_BT),
+            "norm": norm_loss(e, batch.va_BT2, batch.mask_BT),
+            # psi alone learns here: theta and e have objectives of their own.
+            "decode": decode_loss(self.psi(heard_va.detach()), e, batch.mask_BT),
+        }
+
+    def warm_up(self, draw: Callable[[int], Batch], steps: int) -> None:
+        """Steps that render nothing: the voice's terms with L_shape, and F, theta, phi on real frames. CHOSEN (ADR 21).
+
+        ANT itself rests; what emotion does to its landmarks (H_e) is learnt.
+        """
+        era = (self.emotion_encoder, self.backbone, self.theta, self.phi, self.psi, self.ant.shape_emotion)
+        optimizer = Adam([p for module in era for p in module.parameters()], self.lr_warmup)
+        schedule = OneCycleLR(optimizer, self.lr_warmup, max(steps, 1))
+        self.ant.eval()
+        for number in range(steps):
+            batch = draw(number)
+            e, driving = self.hear(batch)
+            with torch.no_grad():
+                _, motion = self.motion(batch)
+            terms = self._heard(batch, e)
+            terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
+            heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
+            seen_terms, _ = self._seen(batch.at(choose_times(batch.mask_BT, self.rendered)))
+            seen, seen_values = weighted_sum(seen_terms, self.backbone_weights)
+            values |= {f"real_{k}": v for k, v in seen_values.items()}
+            check_finite(values, number, batch.clip_ids)
+            optimise(optimizer, heard + seen)
+            schedule.step()
+            if (number + 1) % 100 == 0:
+                shown = " ".join(f"{k}={v:.4g}" for k, v in values.items())
+                print(f"warm-up: step {number + 1}/{steps}, {shown}", flush=True)
+        self.ant.train()
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -148,7 +221,8 @@ class EraPhase:
         rows = []
         for batch in batches:
             e = self.emotion_encoder(batch.emotion_mel_BTMW)
-            terms = self.reconstruction.terms(self.generate(batch, e), batch.target_BTCHW, batch.mask_BT)
+            generated, shape, shown = self.generate(batch, e)
+            terms = self.reconstruction.terms(generated, shown) | {"shape": shape}
             terms["inten"] = va_loss(self.theta(e), batch.va_BT2, batch.mask_BT)
             terms["cls"] = classification_loss(self.phi(e), batch.emotion_B, batch.mask_BT)
             rows.append({name: term.item() for name, term in terms.items()})
@@ -190,19 +264,26 @@ def train_era(
     fixed = [
         held_out.any_batch(seed, i, section.batch_size).to(device) for i in range(VALIDATION_BATCHES) if held_out.ids
     ]
+
+    def draw(step: int, size: int = section.batch_size) -> Batch:
+        return training.emotional_batch(seed, step, size).to(device)
+
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     sources = [data.splits, data.labels]
     record = {
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
     }  # fmt: skip
+    checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers)
+    if not checkpoint.path.is_file():
+        phase.warm_up(lambda step: draw(step, section.warmup_batch_size), section.warmup_steps)
     rows = run_steps(
         name=f"era seed {seed}",
         steps=section.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
-        step=lambda i: phase.step(training.emotional_batch(seed, i, section.batch_size).to(device), i),
+        step=lambda i: phase.step(draw(i), i),
         validate=lambda: phase.validate(fixed),
-        checkpoint=Checkpoint(checkpoints, record, phase.modules, phase.optimizers),
+        checkpoint=checkpoint,
         checkpoint_every=section.checkpoint_every,
         log=log,
     )

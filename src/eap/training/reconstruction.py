@@ -1,4 +1,4 @@
-"""L_lip and L_per on generated and real frames, with the networks that they need."""
+"""L_lip, L_per and L_mouth on generated and real frames, with the networks that they need."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights
 
+from eap.data.batch import Batch
 from eap.data.pose import LIPS
 from eap.digest import file_sha256
 from eap.losses.lip import lip_loss
+from eap.losses.mouth import mouth_loss
 from eap.losses.perceptual import perceptual_loss, pyramid
+from eap.models.geometry import driving_landmarks, to_grid
 from eap.models.lip_landmarks import LandmarkStudent
 from eap.models.perceptual import Vgg19Features
 from eap.stage import StageError
@@ -34,15 +37,18 @@ class Reconstruction(nn.Module):
         self.student, self.vgg, self.scales = student, vgg, scales
         self.requires_grad_(False).eval()
 
-    def terms(self, generated_BTCHW: Tensor, real_BTCHW: Tensor, mask_BT: Tensor) -> dict[str, Tensor]:
-        """L_lip (Eq. 1) and L_per (Eq. 2) over the valid frames."""
+    def terms(self, generated_BTCHW: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """L_lip (Eq. 1), L_per (Eq. 2) and L_mouth of frames against the batch's own, over the valid ones."""
+        mask_BT, real_BTCHW = batch.mask_BT, batch.target_BTCHW
         shape = mask_BT.shape
+        lips = to_grid(driving_landmarks(batch.pose_BTP2, batch.shape_BTP2)[:, :, LIPS])
         generated_lips, generated = self._judge(generated_BTCHW.flatten(0, 1))
         with torch.no_grad():
             real_lips, real = self._judge(real_BTCHW.flatten(0, 1))
         return {
             "lip": lip_loss(generated_lips.unflatten(0, shape), real_lips.unflatten(0, shape), mask_BT),
             "per": perceptual_loss(generated, real, mask_BT.flatten()),
+            "mouth": mouth_loss(generated_BTCHW, real_BTCHW.detach(), lips, mask_BT),
         }
 
     def _judge(self, frames_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:

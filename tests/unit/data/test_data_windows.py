@@ -72,7 +72,7 @@ def test_a_batch_is_a_window_of_its_clips(store):
         assert len(starts) == 1
         window = slice(starts[0], starts[0] + 4)
         np.testing.assert_array_equal(batch.pose_BTP2[b], clip.pose_TP2[window])
-        np.testing.assert_array_equal(batch.lips_BTP2[b], clip.lips_TP2[window])
+        np.testing.assert_array_equal(batch.shape_BTP2[b], clip.shape_TP2[window])
         np.testing.assert_array_equal(batch.va_BT2[b], clip.va_T2[window])
         np.testing.assert_array_equal(batch.content_mel_BTMW[b, :, :, 2], clip.mel_TM[window])
         np.testing.assert_array_equal(batch.emotion_mel_BTMW[b, :, :, 3], clip.mel_TM[window])
@@ -80,9 +80,10 @@ def test_a_batch_is_a_window_of_its_clips(store):
         assert batch.neutral_B[b] == (clip.emotion == "neutral")
 
 
-def test_the_sources_pose_is_the_source_frames(store):
+def test_the_sources_landmarks_are_the_source_frames(store):
     batch = make(store).neutral_batch(0, 0, 4)
-    for image, pose in zip(batch.source_BCHW, batch.source_pose_BP2, strict=True):
+    sources = zip(batch.source_BCHW, batch.source_pose_BP2, batch.source_points_BP2, strict=True)
+    for image, pose, points in sources:
         found = [
             (clip_id, t)
             for clip_id in store.ids("train")
@@ -91,6 +92,7 @@ def test_the_sources_pose_is_the_source_frames(store):
         ]
         assert len(found) == 1
         np.testing.assert_array_equal(pose, store[found[0][0]].pose_TP2[found[0][1]])
+        np.testing.assert_array_equal(points, store[found[0][0]].landmarks_TP2[found[0][1]])
 
 
 @pytest.mark.parametrize("draw", ["neutral_batch", "emotional_batch", "any_batch"])

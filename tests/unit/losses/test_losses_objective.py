@@ -20,19 +20,31 @@ PRESETS = Path(__file__).parents[3] / "workflow" / "presets"
 
 
 def test_weights_of_the_paper():
-    # KNOWN (suppl. B.2): per = inten = 10, the others 5. CHOSEN: shape = norm = decode = 1.
+    # KNOWN (suppl. B.2): per = inten = 10, the others 5. CHOSEN: mouth = 0, shape = norm = decode = 1.
     loss = load_config({}, PRESETS).loss
-    assert ant_weights(loss) == {"lip": 5, "per": 10, "adv": 5, "shape": 1}
+    assert ant_weights(loss) == {"lip": 5, "per": 10, "adv": 5, "mouth": 0, "shape": 1}
     assert backbone_weights(loss) == {"inten": 10, "cls": 5}
     assert era_weights(loss) == {
-        "lip": 5, "per": 10, "adv": 5, "metric": 5, "inten": 10, "cls": 5, "e_adv": 5, "norm": 1, "decode": 1,
+        "lip": 5, "per": 10, "adv": 5, "metric": 5, "inten": 10, "cls": 5, "e_adv": 5, "mouth": 0,
+        "shape": 1, "norm": 1, "decode": 1,
     }  # fmt: skip
 
 
 def test_terms_are_those_of_the_phases():
-    assert ANT_TERMS == ("lip", "per", "adv", "shape")
+    assert ANT_TERMS == ("lip", "per", "adv", "mouth", "shape")
     assert BACKBONE_TERMS == ("inten", "cls")
-    assert set(ERA_TERMS) == {"lip", "per", "adv", *BACKBONE_TERMS, "metric", "e_adv", "norm", "decode"}
+    assert set(ERA_TERMS) == {
+        "lip",
+        "per",
+        "adv",
+        *BACKBONE_TERMS,
+        "metric",
+        "e_adv",
+        "mouth",
+        "shape",
+        "norm",
+        "decode",
+    }
 
 
 def test_weighted_sum_hand_value_and_gradient():

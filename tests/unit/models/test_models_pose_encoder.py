@@ -8,7 +8,7 @@ import torch
 from tiny_data import landmarks
 
 from eap.data.pose import LANDMARK_SCALE_PX, apply_transform, fit_similarity, pose_only_landmarks, to_canonical
-from eap.models.pose_encoder import PoseEncoder, pose_warp, warp_maps
+from eap.models.pose_encoder import PoseEncoder, affine_grids, pose_warp, resize_maps, warp_maps
 
 CENTRE = LANDMARK_SCALE_PX / 2
 
@@ -34,14 +34,14 @@ def test_own_pose_is_no_warp(shape_P2):
     transform = pose_warp(shape_P2[None], shape_P2[None, None])
     torch.testing.assert_close(transform[0, 0], torch.eye(2, 3), atol=1e-6, rtol=0)
     maps = torch.randn(1, 4, 16, 16)
-    torch.testing.assert_close(warp_maps(maps, transform), maps, atol=1e-4, rtol=0)
+    torch.testing.assert_close(warp_maps(maps, affine_grids(transform, 16)), maps, atol=1e-4, rtol=0)
 
 
 def test_shift_by_whole_cells_is_exact(shape_P2):
     # 16 px are one cell of a 16 x 16 map.
     maps = torch.randn(1, 4, 16, 16)
     transform = pose_warp(shape_P2[None], moved(shape_P2, shift=(32.0, -16.0))[None, None])
-    warped = warp_maps(maps, transform)
+    warped = warp_maps(maps, affine_grids(transform, 16))
     torch.testing.assert_close(warped[..., :-1, 2:], maps[..., 1:, :-2], atol=1e-4, rtol=0)
 
 
@@ -49,7 +49,7 @@ def test_quarter_turn_is_exact(shape_P2):
     # y points down: a positive angle turns x towards y, clockwise on the screen.
     maps = torch.randn(1, 4, 16, 16)
     transform = pose_warp(shape_P2[None], moved(shape_P2, angle=np.pi / 2)[None, None])
-    torch.testing.assert_close(warp_maps(maps, transform), maps.rot90(-1, (2, 3)), atol=1e-4, rtol=0)
+    torch.testing.assert_close(warp_maps(maps, affine_grids(transform, 16)), maps.rot90(-1, (2, 3)), atol=1e-4, rtol=0)
 
 
 def test_features_travel_with_the_points(shape_P2):
@@ -63,7 +63,7 @@ def test_features_travel_with_the_points(shape_P2):
         return torch.exp(-((x - point[0]) ** 2 + (y - point[1]) ** 2) / (2 * 12**2))
 
     maps = torch.stack([blob(p) for p in shape_P2[:10]])[None]
-    warped = warp_maps(maps, pose_warp(shape_P2[None], target[None, None]))[0]
+    warped = warp_maps(maps, affine_grids(pose_warp(shape_P2[None], target[None, None]), side))[0]
     mass = warped.sum((1, 2))
     found = torch.stack([(warped * x).sum((1, 2)) / mass, (warped * y).sum((1, 2)) / mass], -1)
     torch.testing.assert_close(found, target[:10], atol=0.5, rtol=0)
@@ -86,7 +86,24 @@ def test_agrees_with_fit_similarity():
 def test_each_frame_of_each_clip_has_its_own_warp(shape_P2):
     maps = torch.randn(2, 3, 16, 16)
     poses = torch.stack([torch.stack([shape_P2, moved(shape_P2, shift=(16.0 * (b + 1), 0.0))]) for b in range(2)])
-    warped = warp_maps(maps, pose_warp(shape_P2.expand(2, 68, 2), poses)).unflatten(0, (2, 2))
+    warped = warp_maps(maps, affine_grids(pose_warp(shape_P2.expand(2, 68, 2), poses), 16)).unflatten(0, (2, 2))
     torch.testing.assert_close(warped[:, 0], maps, atol=1e-4, rtol=0)
     for b in range(2):
         torch.testing.assert_close(warped[b, 1, :, :, b + 1 :], maps[b, :, :, : -b - 1], atol=1e-4, rtol=0)
+
+
+def test_a_flow_serves_maps_of_other_resolutions(shape_P2):
+    """The grid of a similarity is linear in the position: brought to another resolution it is the same inside."""
+    transform = pose_warp(shape_P2[None], moved(shape_P2, angle=0.2, scale=1.1)[None, None])
+    fine, coarse = torch.randn(1, 3, 32, 32), torch.randn(1, 3, 8, 8)
+    flow = affine_grids(transform, 16)
+    for maps in (fine, coarse):
+        expected = warp_maps(maps, affine_grids(transform, maps.shape[-1]))
+        torch.testing.assert_close(warp_maps(maps, flow)[..., 2:-2, 2:-2], expected[..., 2:-2, 2:-2], atol=1e-4, rtol=0)
+
+
+def test_resize_maps():
+    ramp = torch.arange(8.0).expand(1, 1, 8, 8)
+    assert resize_maps(ramp, 8) is ramp
+    assert resize_maps(ramp, 4)[0, 0, 0].tolist() == [0.5, 2.5, 4.5, 6.5]
+    assert resize_maps(ramp, 16)[0, 0, 0, 1:5].tolist() == [0.25, 0.75, 1.25, 1.75]

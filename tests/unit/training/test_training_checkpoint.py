@@ -35,11 +35,9 @@ def test_values_that_no_shape_shows_are_compared(tmp_path):
     trained = tiny_config()
     record = {"config": trained.model_dump(mode="json")}
     require_same(tmp_path, record, trained, "audio", "model")
-    other = tiny_config({"model": {"pose_warp": False}})
+    other = tiny_config({"model": {"warp": "none"}})
     require_same(tmp_path, record, other, "audio")
-    with pytest.raises(
-        StageError, match=r"was trained with model = .*'pose_warp': True.*now says .*'pose_warp': False"
-    ):
+    with pytest.raises(StageError, match=r"was trained with model = .*'warp': 'landmarks'.*now says .*'warp': 'none'"):
         require_same(tmp_path, record, other, "audio", "model")
 
 

@@ -23,8 +23,13 @@ from eap.training.engine import sample_frames
 from eap.training.era import EraPhase, train_era
 from eap.training.reconstruction import build_reconstruction
 
-SHORT = {"era": {"batch_size": 2, "frames": 2, "epochs": 3, "checkpoint_every": 5}}
-"""10 training clips: 15 steps."""
+SHORT = {
+    "era": {
+        "batch_size": 2, "frames": 4, "rendered_frames": 2, "epochs": 3, "warmup_steps": 3, "warmup_batch_size": 3,
+        "checkpoint_every": 5,
+    }
+}  # fmt: skip
+"""10 training clips: 15 steps, after 3 that render nothing."""
 
 
 def make(student_file, overrides=None):
@@ -55,13 +60,13 @@ def moved(phase, before):
 
 
 def generated_terms(phase, batch):
-    """Step (c) up to the terms, with W_e away from zero."""
-    torch.nn.init.normal_(phase.ant.style_emotion.weight, std=0.1)
+    """Step (c) up to the terms, with W_e and H_e away from zero."""
+    for door in phase._doors():
+        torch.nn.init.normal_(door, std=0.1)
     e = phase.emotion_encoder(batch.emotion_mel_BTMW)
-    generated = phase.generate(batch, e)
-    fake = sample_frames(generated, batch.mask_BT)
-    seen = phase.features(batch.target_BTCHW).detach()
-    return e, phase._terms(batch, e, generated, fake, seen)
+    generated, shape, shown = phase.generate(batch, e)
+    fake = sample_frames(generated, shown.mask_BT)
+    return e, phase._terms(batch, shown, e, generated, fake, phase._seen(shown)[1].detach()) | {"shape": shape}
 
 
 def gradients(module):
@@ -76,7 +81,7 @@ def test_learning_rates_of_the_paper(student_file):
     }
     rates = {name: {rate_of[id(p)] for p in module.parameters()} for name, module in phase.modules.items()}
     assert rates == {
-        "ant": {5e-5, 2e-4},  # KNOWN; W_e, which is new, 2e-4 (CHOSEN)
+        "ant": {5e-5, 2e-4},  # KNOWN; W_e and H_e, which are new, 2e-4 (CHOSEN)
         "backbone": {2e-5},  # KNOWN
         "theta": {5e-4},  # KNOWN
         "phi": {5e-4},  # KNOWN
@@ -86,7 +91,7 @@ def test_learning_rates_of_the_paper(student_file):
         "emotion_critic": {2e-4},
     }
     faster = [name for name, p in phase.ant.named_parameters() if rate_of[id(p)] == 2e-4]
-    assert faster == ["style_emotion.weight"]
+    assert faster == ["shape_emotion.weight", "style_emotion.weight"]
     for optimizer in phase.optimizers.values():
         assert type(optimizer) is torch.optim.Adam  # KNOWN
         assert optimizer.param_groups[0]["betas"] == (0.5, 0.999)
@@ -102,7 +107,7 @@ def test_every_parameter_is_in_exactly_one_optimizer(student_file):
 def test_step_a_teaches_the_critics_only(student_file, batch):
     phase = make(student_file)
     e = phase.emotion_encoder(batch.emotion_mel_BTMW)
-    fake = sample_frames(phase.generate(batch, e), batch.mask_BT)
+    fake = sample_frames(phase.generate(batch, e)[0], batch.mask_BT)
     sum(phase._critics_losses(batch, fake.detach())).backward()
     assert {name for name, module in phase.modules.items() if gradients(module)} == {"critic", "emotion_critic"}
 
@@ -124,6 +129,24 @@ def test_step_b_moves_f_theta_phi_only(student_file, batch):
     assert moved(phase, before) == {"backbone", "theta", "phi"}
     assert not seen.requires_grad
     torch.testing.assert_close(seen, seen_before)
+
+
+def test_warm_up_renders_nothing_and_leaves_ant_alone(student_file, batch):
+    """What emotion does to the landmarks is learnt (H_e); the rest of ANT and the critics stay as they were."""
+    phase = make(student_file, {"model": {"dropout": 0.0}, "era": {"lr_warmup": 1e-2}})
+    before = {name: weights(m) for name, m in phase.modules.items()}
+
+    def shape():
+        e = phase.emotion_encoder(batch.emotion_mel_BTMW)
+        return phase.generate(batch, e)[1].item()
+
+    start = shape()
+    phase.warm_up(lambda number: batch, 40)
+    assert shape() < 0.9 * start
+    assert moved(phase, before) == {"ant", "emotion_encoder", "backbone", "theta", "phi", "psi"}
+    changed = [key for key, p in phase.ant.named_parameters() if not torch.equal(p, before["ant"][key])]
+    assert changed == ["shape_emotion.weight"]
+    assert phase.ant.training
 
 
 def test_step_c_generated_frames_teach_neither_f_nor_theta_nor_phi(student_file, batch):
@@ -150,7 +173,7 @@ def test_freezing_is_over_after_the_step(student_file, batch):
     assert all(p.requires_grad for module in phase.modules.values() for p in module.parameters())
 
 
-@pytest.mark.parametrize("term", ["lip", "per", "adv", "e_adv", "inten", "cls"])
+@pytest.mark.parametrize("term", ["lip", "per", "adv", "e_adv", "mouth", "inten", "cls"])
 def test_every_judgement_of_generated_frames_reaches_the_voice(student_file, batch, term):
     """L_e-adv shapes E_E (KNOWN), and so does every other term on generated frames, through W_e."""
     phase = make(student_file)
@@ -182,7 +205,8 @@ def test_neutral_samples_run_with_zero_emotion_when_asked(student_file, batch, m
 
 def test_step_moves_everything_and_names_every_term(student_file, batch):
     phase = make(student_file)
-    torch.nn.init.normal_(phase.ant.style_emotion.weight, std=0.1)
+    for door in phase._doors():
+        torch.nn.init.normal_(door, std=0.1)
     before = {name: weights(m) for name, m in phase.modules.items()}
     losses = phase.step(batch, 0)
     assert moved(phase, before) == set(phase.modules)
@@ -217,7 +241,7 @@ def test_validation_changes_nothing(student_file, batch):
     phase = make(student_file)
     before = {name: weights(m) for name, m in phase.modules.items()}
     values = phase.validate([batch])
-    assert set(values) == {"lip", "per", "inten", "cls"}
+    assert set(values) == {"lip", "per", "mouth", "shape", "inten", "cls"}
     assert values == phase.validate([batch, batch])
     for name, module in phase.modules.items():
         assert module.training
@@ -240,7 +264,7 @@ def whole(tiny_data, student_file, ant_file, tmp_path_factory):
 
 def test_starts_from_ant(student_file, ant_file, tiny_data, tmp_path):
     """With learning rates near zero, ANT and D come out as they went in."""
-    rates = {"lr_ant": 1e-30, "lr_backbone": 1e-30, "lr_heads": 1e-30, "lr_emotion": 1e-30}
+    rates = {"lr_ant": 1e-30, "lr_backbone": 1e-30, "lr_heads": 1e-30, "lr_emotion": 1e-30, "lr_warmup": 1e-30}
     tensors, _ = train(tiny_data, student_file, ant_file, tmp_path, {"era": SHORT["era"] | rates | {"epochs": 1}})
     for key, value in load_file(ant_file).items():
         if not key.endswith(("._u", "._v")) and "parametrizations.weight.0" not in key:
