@@ -94,5 +94,5 @@ def reencode(frames_THWC: np.ndarray, fps: int, crf: int) -> np.ndarray:
     """Frames as a player shows them after x264; same shape."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "video.mp4")
-        write_video(path, frames_THWC, fps, crf, None, 16000, "re-encoded, for measurement")
+        write_video(path, frames_THWC, fps, crf, None, 16000, "re-encoded, for measurement", repeatable=True)
         return read_video(path)

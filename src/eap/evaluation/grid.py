@@ -68,7 +68,7 @@ def _write(
         comment = "real video" if source is None else PROVENANCE
         write_video(
             setup.out / video, frames_THWC, config.video.fps, config.evaluation.crf, samples,
-            config.audio.sample_rate, comment,
+            config.audio.sample_rate, comment, repeatable=True,
         )  # fmt: skip
         rows.append({**row, "kind": "video", "frame": None, "path": video.as_posix()})
     return rows

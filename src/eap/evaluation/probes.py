@@ -39,8 +39,8 @@ def probe_rows(bias: pd.DataFrame, saturation: pd.DataFrame) -> list[dict[str, A
             rows.append({**names, "n_seeds": 0, "n_speakers": 0, "n": 0})
             continue
         found = summarise(sample)
-        found.pop("n_undefined")
-        rows.append({**names, **found, "n": found.pop("n_clips")})
+        kept = ("mean", "std", "low", "high", "n_seeds", "n_speakers")
+        rows.append({**names, **{column: found[column] for column in kept}, "n": found["n_clips"]})
         if not np.isfinite(rows[-1]["mean"]):
             rows[-1]["reason"] = "the judge's values do not vary, or no face was found"
     return rows
@@ -150,7 +150,7 @@ def _share_sample(rows: pd.DataFrame, quantity: str, group: str) -> Sample:
 
 def _per_clip(rows: pd.DataFrame, quantity: str) -> Sample:
     """Mean over clips of a clip's mean over sources."""
-    return clip_sample(rows.groupby(["seed", "clip_id", "speaker_id"], as_index=False)[quantity].mean())
+    return clip_sample(rows.groupby(["seed", "clip_id", "speaker_id"], as_index=False)[quantity].mean(), quantity)
 
 
 def _excess_sample(made: pd.DataFrame, neutral: pd.DataFrame) -> Sample:

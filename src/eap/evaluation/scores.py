@@ -87,6 +87,7 @@ def clip_rows(
     sync = sync_scores(sync_distances(video_LD, audio_LD, offsets))
     lost = "no face was found in any frame" if plain.n == 0 else None
     still = "the mouth does not move: a correlation is not defined"
+    one_width = "the mouth's width does not change: a correlation is not defined"
     frozen = "the real mouth does not move: there is nothing to compare with"
     values: list[tuple[str, float, str | None]] = [
         ("lmd", plain.value, lost),
@@ -94,7 +95,7 @@ def clip_rows(
         ("lmd_interocular", lmd(landmarks_TP2, clip.landmarks_TP2, "interocular").value, lost),
         ("opening_correlation", opening_correlation(landmarks_TP2, clip.landmarks_TP2), lost or still),
         ("opening_amplitude", opening_amplitude(landmarks_TP2, clip.landmarks_TP2), lost or frozen),
-        ("width_correlation", width_correlation(landmarks_TP2, clip.landmarks_TP2), lost or still),
+        ("width_correlation", width_correlation(landmarks_TP2, clip.landmarks_TP2), lost or one_width),
         ("coverage", plain.coverage, None),
         ("lse_d_expert", sync.lse_d, None),
         ("lse_c_expert", sync.lse_c, None),

@@ -172,6 +172,7 @@ def write_videos(
             pcm16,
             config.audio.sample_rate,
             "real video" if label == "real" else PROVENANCE,
+            repeatable=True,
         )
     row = {
         "clip_id": clip.clip_id,
