@@ -253,7 +253,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         n_undefined=pa.int32(),
         flag=pa.string(),
     ),
-    # the same over parts of the test clips: part "emotion" | "level" | "speaker", value the emotion, level or speaker
+    # the same over parts of the test clips: part "emotion" | "level" | "speaker", value the emotion, level or speaker;
+    # n_undefined: clips without a value
     "breakdown": _schema(
         experiment=pa.string(),
         variant=pa.string(),

@@ -98,6 +98,12 @@ def made(thing, path):
     )
 
 
+def evaluations(table):
+    """A table of every experiment and seed."""
+    path = f"results/evaluation/{{experiment}}/seed={{seed}}/{table}.parquet"
+    return expand(path, experiment=EXPERIMENTS.configs, seed=cfg.seeds)
+
+
 def tracking(wildcards, output):
     """Global options of a stage. A param that takes `output` is not recorded: moving the database reruns nothing."""
     folder = getattr(wildcards, "data", "data").removeprefix("data").removeprefix("-")

@@ -81,12 +81,6 @@ rule evaluate:
         " --out {params.out:q} > {log:q} 2>&1"
 
 
-def evaluations(table):
-    """A table of every experiment and seed."""
-    path = f"results/evaluation/{{experiment}}/seed={{seed}}/{table}.parquet"
-    return expand(path, experiment=EXPERIMENTS.configs, seed=cfg.seeds)
-
-
 rule compare_experiments:
     input:
         scores=evaluations("scores"),
