@@ -3,7 +3,8 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from eap.config import ConfigError, load_config
+from eap.config import ConfigError
+from eap.experiments import load_experiments
 
 min_version("9.27")
 
@@ -12,9 +13,12 @@ configfile: Path(workflow.basedir) / "config.yaml"
 
 
 try:
-    cfg = load_config(config, Path(workflow.basedir) / "workflow" / "presets")
+    EXPERIMENTS = load_experiments(config, Path(workflow.basedir) / "workflow" / "presets")
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+
+cfg = EXPERIMENTS.base
 
 
 include: "workflow/rules/common.smk"

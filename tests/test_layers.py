@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = (
     ("eap", "eap.config"),
-    ("eap.files", "eap.digest", "eap.schemas", "eap.seeding", "eap.stage"),
+    ("eap.files", "eap.digest", "eap.schemas", "eap.seeding", "eap.stage", "eap.experiments"),
     ("eap.data",),
     ("eap.models",),
     ("eap.losses",),

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from eap.config import Config, ConfigError, json_schema, load_config, load_stage
+from eap.experiments import BASE
 from eap.stage import Log, StageError, StageResult, no_log
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
@@ -26,6 +27,7 @@ Shard = Annotated[int, typer.Option(min=0, help="Which shard of the catalog.")]
 Seed = Annotated[int, typer.Option(help="Seed of this run.")]
 In = Annotated[Path, typer.Option(exists=True, dir_okay=False)]
 Out = Annotated[Path, typer.Option(dir_okay=False)]
+OutFolder = Annotated[Path, typer.Option(file_okay=False, help="Folder for the stage's tables.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the prepared data.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes.")]
 Preset = Annotated[str, typer.Option(help="Preset whose values are taken.")]
@@ -38,10 +40,11 @@ N_CORES = os.cpu_count() or 1
 
 @dataclass(frozen=True)
 class Tracking:
-    """Where runs are logged; `uri` None: nowhere."""
+    """Where runs are logged; `uri` None: nowhere. `parent`: the run that holds all seeds and stages."""
 
     uri: str | None = None
     experiment: str = "eap"
+    parent: str = BASE
 
 
 @app.callback()
@@ -49,8 +52,9 @@ def _global_options(
     context: typer.Context,
     tracking: Annotated[str | None, typer.Option(help="MLflow tracking URI; without it nothing is tracked.")] = None,
     experiment: Annotated[str, typer.Option(help="MLflow experiment.")] = "eap",
+    parent: Annotated[str, typer.Option(help="Run that this one is nested under: the configured experiment.")] = BASE,
 ) -> None:
-    context.obj = Tracking(tracking, experiment)
+    context.obj = Tracking(tracking, experiment, parent)
 
 
 def _run(
@@ -69,7 +73,7 @@ def _run(
     else:
         from eap.tracking import stage_run
 
-        with stage_run(tracking.uri, tracking.experiment, stage, sections, inputs, seed) as run:
+        with stage_run(tracking.uri, tracking.experiment, tracking.parent, stage, sections, inputs, seed) as run:
             result = work(sections, run.log)
             run.finish(result)
     for name, value in result.metrics.items():
@@ -240,6 +244,22 @@ def train_era(
 
 
 @app.command()
+def controls(context: typer.Context, config: ConfigOption, data: DataFolder, sync: In, out: OutFolder) -> None:
+    """Score what no training touches: real video, re-encoded, late, and a copied still frame; fit judge "points"."""
+    from eap.data.layout import PreparedData
+    from eap.evaluation.controls import score_controls
+
+    prepared = PreparedData(data)
+    _run(
+        context,
+        "controls",
+        config,
+        [prepared.splits, prepared.labels],
+        lambda c, _: score_controls(c, prepared, sync, out),
+    )
+
+
+@app.command()
 def evaluate(
     context: typer.Context,
     config: ConfigOption,
@@ -247,11 +267,10 @@ def evaluate(
     data: DataFolder,
     era: In,
     sync: In,
-    scores: Out,
-    curves: Out,
-    videos: Out,
+    judge: In,
+    out: OutFolder,
 ) -> None:
-    """Score the test clips with their controls; write videos beside the `--videos` table."""
+    """Score the test clips, test for input bias and saturation; write tables, videos and pictures."""
     from eap.data.layout import PreparedData
     from eap.evaluation.stage import evaluate
 
@@ -261,9 +280,30 @@ def evaluate(
         "evaluate",
         config,
         [prepared.splits, prepared.labels],
-        lambda c, _: evaluate(c, seed, prepared, era, sync, scores, curves, videos),
+        lambda c, _: evaluate(c, seed, prepared, era, sync, judge, out),
         seed,
     )
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    config: ConfigOption,
+    experiments: Annotated[str, typer.Option(help="What eap.experiments says of each experiment: JSON.")],
+    results: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of all results.")],
+) -> None:
+    """All experiments and seeds: means with intervals, paired tests, input bias, saturation; into `comparison`."""
+    import json
+
+    from eap.reporting.comparison import compare
+
+    described = json.loads(experiments)
+    _run(context, "compare", config, [], lambda c, _: compare(c, described, results))
+    tracking: Tracking = context.obj
+    if tracking.uri is not None:
+        from eap.tracking import log_summaries
+
+        log_summaries(tracking.uri, tracking.experiment, results / "comparison" / "summary.parquet")
 
 
 @app.command()
@@ -271,13 +311,34 @@ def report(
     context: typer.Context,
     config: ConfigOption,
     results: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of all results.")],
-    summary: Out,
     page: Out,
 ) -> None:
-    """Aggregate the seeds and write the page."""
+    """Write the page."""
     from eap.reporting.page import build_report
 
-    _run(context, "report", config, [], lambda c, _: build_report(c, results, summary, page))
+    _run(context, "report", config, [], lambda c, _: build_report(c, results, page))
+
+
+@app.command()
+def runs(
+    results: Annotated[Path, typer.Option(file_okay=False, help="Folder of all results.")] = Path("results"),
+    store: Annotated[str | None, typer.Option(help="Read this MLflow store instead of the files.")] = None,
+    experiment: Annotated[str, typer.Option(help="MLflow experiment, read with --store.")] = "eap",
+    metric: Annotated[list[str], typer.Option(help="Show this metric; may be repeated.")] = [],  # noqa: B006
+    every: Annotated[bool, typer.Option("--all", help="Show every metric.")] = False,
+) -> None:
+    """Compare the experiments: means with 95 % intervals beside the controls, and what the paired tests say."""
+    from rich.console import Console
+
+    from eap.reporting.runs import print_runs, read_comparison
+
+    if store is None:
+        summary, comparisons = read_comparison(results)
+    else:
+        from eap.tracking import read_summaries
+
+        summary, comparisons = read_summaries(store, experiment), None
+    print_runs(summary, comparisons, Console(markup=False, highlight=False, emoji=False), metric, every)
 
 
 @app.command()
@@ -300,14 +361,19 @@ def check(
 
 
 @app.command()
-def init_tracking(context: typer.Context) -> None:
-    """Create the tracking database and experiment once, before parallel jobs use them."""
-    from eap.tracking import initialise
+def init_tracking(
+    context: typer.Context,
+    parents: Annotated[str, typer.Option(help="Configured experiments, separated by commas.")] = BASE,
+) -> None:
+    """Create the tracking database, the experiment and its parent runs once, before parallel jobs use them."""
+    from eap.tracking import initialise, parent_run
 
     tracking: Tracking = context.obj
     if tracking.uri is None:
         raise ConfigError("init-tracking needs --tracking URI before the command")
-    initialise(tracking.uri, tracking.experiment)
+    experiment_id = initialise(tracking.uri, tracking.experiment)
+    for name in parents.split(","):
+        parent_run(tracking.uri, experiment_id, name)
 
 
 @app.command()

@@ -29,6 +29,7 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class ConfigError(ValueError):
@@ -304,6 +305,19 @@ class EvaluationConfig(Section):
     max_clips: PositiveInt = Field(description="test clips per seed, spread over speakers and emotions")
     sync_offsets: PositiveInt = Field(description="offsets searched by LSE on each side, frames")
     crf: Annotated[int, Field(ge=0, le=51)] = Field(description="x264 quality of the written videos")
+    bias_clips: Annotated[int, Field(ge=0)] = Field(description="test voices spoken from a source of every emotion")
+    level_groups: Annotated[int, Field(ge=0)] = Field(
+        description="groups of test clips that differ in level, generated at every gain for the saturation test"
+    )
+    grid_clips: Annotated[int, Field(ge=0)] = Field(
+        description="of the voices of the input-bias test, how many are also written as pictures and videos"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> EvaluationConfig:
+        if self.grid_clips > self.bias_clips:
+            raise ValueError(f"grid_clips ({self.grid_clips}) must not exceed bias_clips ({self.bias_clips})")
+        return self
 
 
 class ReportConfig(Section):
@@ -331,6 +345,10 @@ class Config(Section):
     """The whole configuration."""
 
     preset: str
+    experiments: dict[ExperimentName, dict[str, Any]] = Field(
+        description="what is trained and scored beside this configuration (named base): name -> keys that differ from "
+        "it, among them `preset`; see eap.experiments"
+    )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     emotions: tuple[Emotion, ...] = Field(min_length=2)
     data: DataConfig
@@ -414,7 +432,9 @@ STAGES: dict[str, tuple[str, ...]] = {
     "train-sync": ("video", "audio", "model", "sync", "compute"),
     "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "compute"),
     "train-era": ("emotions", "video", "audio", "model", "perceptual", "loss", "era", "optimizer", "compute"),
+    "controls": ("video", "audio", "model", "evaluation", "compute"),
     "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),
+    "compare": ("seeds",),
     "report": ("preset", "seeds", "report", "split", "perceptual", "labels", "video"),
 }
 """Which sections each stage reads: exactly these reach it, so exactly their changes rerun it."""
@@ -467,6 +487,17 @@ def load_config(overrides: Mapping[str, Any], presets: Path) -> Config:
     ConfigError
         With one line per fault.
     """
+    return validate_config(merge_values(overrides, presets))
+
+
+def merge_values(overrides: Mapping[str, Any], presets: Path) -> dict[str, Any]:
+    """The preset that `overrides` names, its bases below it, and `overrides` on top; not validated yet.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such preset.
+    """
     known = sorted(path.stem for path in presets.glob("*.yaml"))
     preset = overrides.get("preset", "paper")
     if preset not in known:
@@ -475,7 +506,18 @@ def load_config(overrides: Mapping[str, Any], presets: Path) -> Config:
     for name in reversed(_bases(preset, presets, known)):
         values = deep_merge(values, read_yaml(presets / f"{name}.yaml"))
     values.pop("base", None)
-    return _validate(Config, deep_merge(values, {**overrides, "preset": preset}))
+    return deep_merge(values, {**overrides, "preset": preset})
+
+
+def validate_config(values: Mapping[str, Any]) -> Config:
+    """A complete set of values as a `Config`.
+
+    Raises
+    ------
+    ConfigError
+        With one line per fault.
+    """
+    return _validate(Config, values)
 
 
 def _bases(preset: str, presets: Path, known: Sequence[str]) -> list[str]:

@@ -106,8 +106,10 @@ SCHEMAS: dict[str, pa.Schema] = {
     "splits": _schema(clip_id=pa.string(), speaker_id=pa.string(), emotion=pa.string(), split=pa.string()),
     # one row per logged term and step; part "train" | "validation"
     "history": _schema(step=pa.int64(), epoch=pa.int64(), part=pa.string(), term=pa.string(), value=pa.float64()),
+    # -- one evaluation: results/evaluation/<experiment>/seed=<n>/, and results/controls/<experiment>/ ----------------
     # scope "clip" (one clip) or "pooled" (all test frames; clip_id null). A value that is not defined is null with a
-    # reason. `variant`: eap.evaluation.stage.VARIANTS
+    # reason. `variant`: eap.evaluation.variants.VARIANTS. seed null: a control that no training touches, scored once.
+    # level: the dataset's own name of how strong the emotion was meant (null where it has none).
     "scores": _schema(
         seed=pa.int32(),
         variant=pa.string(),
@@ -116,11 +118,13 @@ SCHEMAS: dict[str, pa.Schema] = {
         clip_id=pa.string(),
         speaker_id=pa.string(),
         emotion=pa.string(),
+        level=pa.string(),
         value=pa.float64(),
         n=pa.int64(),
         reason=pa.string(),
     ),
-    # judge "era" (theta(F(v))), "landmarks" (deviation of dlib's points), "audio" (theta(E_E(mel)))
+    # emotion over time. judge "era" (theta(F(v))), "points" (a linear map from landmarks, fitted on real training
+    # clips), "landmarks" (deviation of dlib's points), "audio" (theta(E_E(mel))). seed null: as in "scores"
     "curves": _schema(
         seed=pa.int32(),
         clip_id=pa.string(),
@@ -145,14 +149,168 @@ SCHEMAS: dict[str, pa.Schema] = {
         variant=pa.string(),
         path=pa.string(),
     ),
-    # mean and standard deviation over seeds (ddof 1; null for one seed)
+    # input bias: one voice (clip_id) spoken from a source face of every emotion. valence, arousal, intensity: mean over
+    # the video's frames, as `judge` reads them. predicted: the class that phi(F(v)) sees in most frames (judge "era"
+    # only, else null). gain: g. Rows of variant "real" hold real neutral clips (no source, gain null): what intensity
+    # at g = 0 should look like. A face that was found in no frame: the three values are null
+    "bias": _schema(
+        seed=pa.int32(),
+        variant=pa.string(),  # generated | real
+        clip_id=pa.string(),
+        speaker_id=pa.string(),
+        emotion=pa.string(),
+        level=pa.string(),
+        source_clip_id=pa.string(),
+        source_emotion=pa.string(),
+        gain=pa.float64(),
+        judge=pa.string(),
+        valence=pa.float64(),
+        arousal=pa.float64(),
+        intensity=pa.float64(),
+        predicted=pa.string(),
+        n=pa.int64(),
+    ),
+    # saturation: mean intensity of a video per gain g. group_id names clips of one speaker and emotion that differ in
+    # level; same_sentence: they also share the sentence. judge "audio" hears (variant "generated", gain 1). Rows of
+    # variant "real" (gain null) tell whether the judge orders the recordings themselves. true_intensity: labels' mean
+    "saturation": _schema(
+        seed=pa.int32(),
+        variant=pa.string(),  # generated | real
+        clip_id=pa.string(),
+        speaker_id=pa.string(),
+        emotion=pa.string(),
+        level=pa.string(),
+        sentence=pa.string(),
+        group_id=pa.string(),
+        same_sentence=pa.bool_(),
+        gain=pa.float64(),
+        judge=pa.string(),
+        intensity=pa.float64(),
+        true_intensity=pa.float64(),
+        n=pa.int64(),
+    ),
+    # E_E of one test clip: z is the mean of e over its frames; x, y: its place on the map, the first two principal
+    # components of all z of this seed (explained: their share of the variance, one value for all rows)
+    "embeddings": _schema(
+        seed=pa.int32(),
+        clip_id=pa.string(),
+        speaker_id=pa.string(),
+        emotion=pa.string(),
+        level=pa.string(),
+        z=pa.list_(pa.float32()),
+        x=pa.float32(),
+        y=pa.float32(),
+        explained=pa.float32(),
+        true_intensity=pa.float32(),
+    ),
+    # the qualitative grid (paper, section C): the same voice (clip_id) x source faces x gains g. kind "picture" (JPEG,
+    # the frame whose label is strongest) or "video" (MP4 with the voice); path relative to the table's folder.
+    # gain null: the source face itself (picture), source_clip_id null: the real recording
+    "grid": _schema(
+        seed=pa.int32(),
+        clip_id=pa.string(),
+        speaker_id=pa.string(),
+        emotion=pa.string(),
+        level=pa.string(),
+        source_clip_id=pa.string(),
+        source_emotion=pa.string(),
+        gain=pa.float64(),
+        kind=pa.string(),
+        frame=pa.int32(),
+        path=pa.string(),
+    ),
+    # judge "points": (valence, arousal) = row -1 + sum over rows of feature x coefficients (eap.evaluation.points)
+    "judge": _schema(feature=pa.int32(), valence=pa.float64(), arousal=pa.float64(), n_frames=pa.int64()),
+    # -- all experiments and seeds: results/comparison/ --------------------------------------------------------------
+    # what ran: data, student, sync, ant, controls name the experiment whose files this one uses (its own, or those of
+    # an earlier one that made them from the same values). changes: JSON, key -> value where it differs from "base"
+    "experiments": _schema(
+        experiment=pa.string(),
+        data=pa.string(),
+        student=pa.string(),
+        sync=pa.string(),
+        ant=pa.string(),
+        controls=pa.string(),
+        changes=pa.string(),
+        n_seeds=pa.int32(),
+    ),
+    # the headline table. mean over seeds of the mean over clips (or of the pooled score); std: over seeds (ddof 1; null
+    # for one seed and for controls); low, high: 95 % interval, resampling speakers, clips of a speaker, and seeds
+    # (null where there is one clip); n_seeds 0: a control that no training touches. n_speakers, n_clips: with a value;
+    # n_undefined: rows left out. flag: why this metric proves nothing on this data (the same text in every row of a
+    # metric and experiment), null if it can tell real video from its controls; unknown where they were not measured
     "summary": _schema(
+        experiment=pa.string(),
         variant=pa.string(),
         metric=pa.string(),
         mean=pa.float64(),
         std=pa.float64(),
+        low=pa.float64(),
+        high=pa.float64(),
         n_seeds=pa.int32(),
+        n_speakers=pa.int32(),
+        n_clips=pa.int32(),
         n_undefined=pa.int32(),
+        flag=pa.string(),
+    ),
+    # the same over parts of the test clips: part "emotion" | "level" | "speaker", value the emotion, level or speaker;
+    # n_undefined: clips without a value
+    "breakdown": _schema(
+        experiment=pa.string(),
+        variant=pa.string(),
+        metric=pa.string(),
+        part=pa.string(),
+        value=pa.string(),
+        mean=pa.float64(),
+        std=pa.float64(),
+        low=pa.float64(),
+        high=pa.float64(),
+        n_seeds=pa.int32(),
+        n_speakers=pa.int32(),
+        n_clips=pa.int32(),
+        n_undefined=pa.int32(),
+    ),
+    # paired tests on the same clips: `experiment`, `variant` against `other`, `other_variant` (either the experiments
+    # or the variants differ). difference = mean - other_mean; low, high: its 95 % interval; p: sign-flip permutation
+    # over speakers; p_holm: Holm-corrected over all rows of one pair. verdict "better" | "worse" | "different" (no
+    # direction is known) | "not distinguishable" | "not comparable"; reason says why for the last two
+    "comparisons": _schema(
+        experiment=pa.string(),
+        variant=pa.string(),
+        other=pa.string(),
+        other_variant=pa.string(),
+        metric=pa.string(),
+        mean=pa.float64(),
+        other_mean=pa.float64(),
+        difference=pa.float64(),
+        low=pa.float64(),
+        high=pa.float64(),
+        p=pa.float64(),
+        p_holm=pa.float64(),
+        n_seeds=pa.int32(),
+        n_speakers=pa.int32(),
+        n_clips=pa.int32(),
+        verdict=pa.string(),
+        reason=pa.string(),
+    ),
+    # input bias and saturation in single numbers; probe (eap.evaluation.probes.PROBES says what each is)
+    # per judge and, where it has one, quantity (valence | arousal | intensity) and gain. chance: what it would be by
+    # luck (null: no such value). mean, std, low, high: as in "summary". n: videos, clips or groups per seed
+    "probes": _schema(
+        experiment=pa.string(),
+        probe=pa.string(),
+        judge=pa.string(),
+        quantity=pa.string(),
+        gain=pa.float64(),
+        mean=pa.float64(),
+        std=pa.float64(),
+        low=pa.float64(),
+        high=pa.float64(),
+        chance=pa.float64(),
+        n_seeds=pa.int32(),
+        n_speakers=pa.int32(),
+        n=pa.int32(),
+        reason=pa.string(),
     ),
 }
 

@@ -38,7 +38,8 @@ class Synthesizer:
         load_model(model, {"ant": self.ant, **era})
         for module in (self.ant, *era.values()):
             module.requires_grad_(False).eval().to(self.device)
-        self.emotion_encoder, self.backbone, self.theta = era["emotion_encoder"], era["backbone"], era["theta"]
+        self.emotion_encoder, self.backbone = era["emotion_encoder"], era["backbone"]
+        self.theta, self.phi = era["theta"], era["phi"]
         self.window = record["config"]["era"]["frames"]
 
     def hear(self, mel_TM: np.ndarray) -> tuple[Tensor, np.ndarray]:
@@ -46,13 +47,17 @@ class Synthesizer:
         e = self.emotion_encoder(self._mel(mel_TM, self.audio.emotion_context))[0]
         return e, self.theta(e).cpu().numpy()
 
-    def see(self, frames_THWC: np.ndarray) -> np.ndarray:
-        """Valence and arousal ``[T, 2]`` that F and theta see in uint8 frames of the model's size."""
-        parts = [
-            self.theta(self.backbone(to_image(frames_THWC[i : i + RENDER_FRAMES]).to(self.device)))
-            for i in range(0, len(frames_THWC), RENDER_FRAMES)
-        ]
-        return torch.cat(parts).cpu().numpy()
+    def see(self, frames_THWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What F sees in uint8 frames of the model's size: theta's valence and arousal ``[T, 2]``, phi's class ``[T]``.
+
+        Classes are indices into the config's emotions.
+        """
+        va, classes = [], []
+        for start in range(0, len(frames_THWC), RENDER_FRAMES):
+            features = self.backbone(to_image(frames_THWC[start : start + RENDER_FRAMES]).to(self.device))
+            va.append(self.theta(features))
+            classes.append(self.phi(features).argmax(-1))
+        return torch.cat(va).cpu().numpy(), torch.cat(classes).cpu().numpy()
 
     def speak(
         self,

@@ -25,7 +25,7 @@ TIMES = f"[...{ROUND}.querySelectorAll('video')].map(v => v.currentTime)"
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = make_results(tmp_path_factory.mktemp("results"))
     path = results / "report" / "index.html"
-    build_report(report_config(), results, results / "summary.parquet", path)
+    build_report(report_config(), results, path)
     return path
 
 

@@ -70,9 +70,12 @@ def test_emotion_is_what_the_voice_says(face, scene, store):
 
 def test_see_judges_frames_one_by_one(face, store):
     frames = store["ann/happy-1.mp4"].frames_THWC
-    va = face.see(frames)
+    va, classes = face.see(frames)
     assert va.shape == (30, 2)
-    np.testing.assert_allclose(face.see(frames[20:21])[0], va[20], atol=1e-5)
+    assert classes.shape == (30,)
+    assert set(classes.tolist()) <= {0, 1, 2}
+    np.testing.assert_allclose(face.see(frames[20:21])[0][0], va[20], atol=1e-5)
+    assert face.see(frames[20:21])[1][0] == classes[20]
     assert len(frames) > RENDER_FRAMES
 
 

@@ -44,9 +44,11 @@ TINY = {
     "sync": {"channels": 8, "d_embedding": 8, "steps": 3, "clips_per_batch": 2, "windows_per_clip": 2},
     "ant": {"epochs": 1, "batch_size": 2},
     "era": {"epochs": 1, "batch_size": 2},
-    "evaluation": {"max_clips": 1},
+    "evaluation": {"max_clips": 1, "bias_clips": 1},
+    "experiments": {"no_metric": {"loss": {"metric": 0}}},
 }  # fmt: skip
-FINAL = ("results/report/index.html", "results/report/summary.parquet")
+FINAL = ("results/report/index.html", "results/comparison/summary.parquet")
+LAST = {"compare_experiments": 1, "build_report": 1}
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ def run(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_the_run_reaches_the_report(run: Run) -> None:
     for name in FINAL:
         assert (run.folder / name).stat().st_size > 0
-    assert len(read_table(run.folder / FINAL[1], "summary")) > 0
+    summary = read_table(run.folder / FINAL[1], "summary")
+    assert set(summary.experiment) == {"base", "no_metric"}
+    assert set(summary.variant) == {"generated", "neutral", "shuffled", "real", "reencoded", "still", "shifted"}
 
 
 def test_every_clip_is_accounted_for(run: Run) -> None:
@@ -128,17 +132,39 @@ def test_a_comment_a_docstring_and_another_store_rerun_nothing(run: Run) -> None
 
 def test_code_reruns_the_stages_that_run_it(run: Run) -> None:
     with run.edited("evaluation/stage.py", "\nADDED = 1\n"):
-        assert run.planned() == {"evaluate": 1, "build_report": 1}
+        assert run.planned() == {"evaluate": 2, **LAST}
 
 
 def test_a_training_value_reruns_training_and_what_follows(run: Run) -> None:
+    """ANT is trained once for both experiments."""
     jobs = run.planned("--config", "ant={epochs: 2}")
-    assert jobs == {"train_ant": 1, "train_era": 1, "evaluate": 1, "build_report": 1}
+    assert jobs == {"train_ant": 1, "train_era": 2, "evaluate": 2, **LAST}
 
 
 def test_one_more_seed_reruns_no_other_seed(run: Run) -> None:
     jobs = run.planned("--config", "seeds=[0, 1]")
-    assert jobs == {"train_ant": 1, "train_era": 1, "evaluate": 1, "build_report": 1}
+    assert jobs == {"train_ant": 1, "train_era": 2, "evaluate": 2, **LAST}
+
+
+@pytest.mark.parametrize(
+    "experiments",
+    ["{no_metric: {loss: {metric: 1}}}", "{no_cls: {loss: {cls: 0}}}"],
+    ids=["a changed value", "one more"],
+)
+def test_an_experiment_reruns_no_other_experiment(run: Run, experiments: str) -> None:
+    jobs = run.planned("--config", f"experiments={experiments}")
+    assert jobs == {"train_era": 1, "evaluate": 1, **LAST}
+
+
+def test_an_experiment_makes_what_it_changes_and_no_more(run: Run) -> None:
+    assert run.planned("--config", "experiments={wide: {model: {d_model: 32}}}") == {
+        "train_ant": 1, "train_era": 1, "evaluate": 1, **LAST,
+    }  # fmt: skip
+    jobs = run.planned("--config", "experiments={labelled: {labels: {percentile: 90}}}")
+    assert jobs["extract_frames"] == 2
+    assert (jobs["build_catalog"], jobs["label_clips"], jobs["train_student"], jobs["score_controls"]) == (1, 1, 1, 1)
+    assert "download_data" not in jobs
+    assert (jobs["train_era"], jobs["evaluate"]) == (1, 1)
 
 
 def test_an_added_clip_starts_from_the_source(run: Run) -> None:
@@ -161,9 +187,18 @@ def test_every_job_is_tracked_once_and_finished(run: Run) -> None:
     names = sorted(found.info.run_name for found in runs)
     assert {found.info.status for found in runs} == {"FINISHED"}
     sharded = [stage for stage in ("frames", "landmarks", "mel") for _ in range(2)]
-    once = ["catalog", "download", "index", "labels", "report", "split", "train-student", "train-sync"]
-    seeded = [f"{stage} seed=0" for stage in ("train-ant", "train-era", "evaluate")]
-    assert names == sorted([*sharded, *once, *seeded])
+    once = ["catalog", "download", "index", "labels", "report", "split", "train-student", "train-sync", "controls"]
+    seeded = [f"{stage} seed=0" for stage in ("train-ant", "train-era", "evaluate", "train-era", "evaluate")]
+    assert names == sorted([*sharded, *once, *seeded, "compare", "base", "no_metric"])
+    by_name = {found.info.run_name: found for found in runs if "mlflow.parentRunId" not in found.data.tags}
+    assert sorted(by_name) == ["base", "no_metric"]
+    nested = [
+        r.info.run_name for r in runs if r.data.tags.get("mlflow.parentRunId") == by_name["no_metric"].info.run_id
+    ]
+    assert sorted(nested) == ["evaluate seed=0", "train-era seed=0"]
+    scored = next(found for found in runs if found.info.run_name == "evaluate seed=0")
+    shared = by_name["base"].data.metrics.keys() & scored.data.metrics.keys()
+    assert {"generated/lse_d_expert", "neutral/rmse_valence/era"} <= shared
 
 
 def test_snakemakes_own_report_is_made(run: Run) -> None:

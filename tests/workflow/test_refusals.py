@@ -16,8 +16,13 @@ from workflow_checkout import Checkout
             ["ant.epoch: unknown key (value 3)", "allowed here: batch_size", "ant.epochs: 'many' is not", "integer"],
         ),
         ("{audio: {hop_length: 320}}", ["audio.hop_length (320) x video.fps (25)", "audio.sample_rate (16000)"]),
+        (
+            "{experiments: {mine: {loss: {metrik: 0}}}}",
+            ["experiments.mine: ", "loss.metrik: unknown key (value 0)", "allowed here: adv"],
+        ),
+        ("{experiments: {mine: {split: {test: 0.4}}}}", ["experiments.mine.split: all experiments share seeds, data"]),
     ],
-    ids=["keys and types", "contradiction"],
+    ids=["keys and types", "contradiction", "unknown key of an experiment", "what experiments share"],
 )
 def test_refused_before_any_job(checkout: Checkout, tmp_path: Path, overlay: str, said: list[str]) -> None:
     (tmp_path / "overlay.yaml").write_text(overlay)

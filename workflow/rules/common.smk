@@ -5,11 +5,14 @@ import eap
 from eap.config import stage_sections
 from eap.data.layout import PreparedData
 from eap.digest import code_digest, file_sha256, listing_digest
+from eap.experiments import BASE, made_from
 
 CLIP_STORE = ("clips", "splits", "labels", "shapes", "frames", "mel", "landmarks")  # read by every training stage
-DATA = PreparedData(Path("results/data"))
-GPU = 1 if cfg.compute.device == "cuda" else 0
-EMONET = cfg.labels.source == "emonet"
+
+# All experiments share one corpus. Its preparation lies in results/data; an experiment that prepares it with other
+# values has a folder of its own, results/data-<experiment>. The wildcard `data` is the folder's name.
+CORPUS = PreparedData(Path("results/data"))
+DATA = PreparedData(Path("results/{data}"))
 
 URI = cfg.tracking.uri or "sqlite:///results/mlflow/mlflow.db"
 TRACKING = f"--tracking {shlex.quote(URI)} --experiment {shlex.quote(cfg.tracking.experiment)}"
@@ -22,6 +25,47 @@ shell.prefix(f"export PYTHONPATH={SOURCES}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; ")
 wildcard_constraints:
     shard=r"\d+",
     seed=r"-?\d+",
+    data=r"data(-[\w.-]+)?",
+    experiment=r"[\w.-]+",
+
+
+def data_folder(experiment):
+    """Name of the folder of prepared data that an experiment uses."""
+    maker = EXPERIMENTS.maker("data", experiment)
+    return "data" if maker == BASE else f"data-{maker}"
+
+
+def config_of(wildcards):
+    """The configuration of the experiment that a job makes its files for."""
+    if hasattr(wildcards, "experiment"):
+        return EXPERIMENTS.configs[wildcards.experiment]
+    folder = getattr(wildcards, "data", "data")
+    return EXPERIMENTS.configs[BASE if folder == "data" else folder.removeprefix("data-")]
+
+
+def sections(stage):
+    """A param: the sections of that configuration which the stage reads."""
+    return lambda wildcards: stage_sections(config_of(wildcards), stage)
+
+
+def sections_unrecorded(stage):
+    """The same, not recorded by Snakemake (a param that takes `output` is not): param `recorded` says what counts."""
+    return lambda wildcards, output: stage_sections(config_of(wildcards), stage)
+
+
+def threads(wildcards):
+    """Threads of a job that computes with torch."""
+    return config_of(wildcards).compute.threads
+
+
+def gpu(wildcards):
+    """GPUs of a job that computes with torch."""
+    return 1 if config_of(wildcards).compute.device == "cuda" else 0
+
+
+def emonet(wildcards):
+    """Whether the labels are read by EmoNet."""
+    return config_of(wildcards).labels.source == "emonet"
 
 
 def shard_file(table):
@@ -29,22 +73,44 @@ def shard_file(table):
     return str(DATA.shard(table, 0)).replace("=0000", "={shard}")
 
 
-def all_shards(table):
-    """Every shard of a table."""
-    return [DATA.shard(table, number) for number in range(cfg.data.shards)]
-
-
 def prepared(*tables):
-    """Input files of a stage that reads the prepared data's folder: whole tables, and all shards of the others."""
-    return {table: getattr(DATA, table) if hasattr(DATA, table) else all_shards(table) for table in tables}
+    """Input files of a stage that reads a folder of prepared data: whole tables, and all shards of the others.
+
+    They are those of the wildcard `data`, or of the data that the wildcard `experiment` uses.
+    """
+
+    def files(table):
+        def of(wildcards):
+            folder = wildcards.data if hasattr(wildcards, "data") else data_folder(wildcards.get("experiment", BASE))
+            data = PreparedData(Path("results") / folder)
+            whole = hasattr(data, table)
+            return getattr(data, table) if whole else [data.shard(table, n) for n in range(cfg.data.shards)]
+
+        return of
+
+    return {table: files(table) for table in tables}
+
+
+def made(thing, path):
+    """An input: the file at `path` of the experiment that makes `thing` for this one."""
+    return lambda wildcards: path.format(
+        experiment=EXPERIMENTS.maker(thing, wildcards.experiment), seed=wildcards.get("seed")
+    )
+
+
+def evaluations(table):
+    """A table of every experiment and seed."""
+    path = f"results/evaluation/{{experiment}}/seed={{seed}}/{table}.parquet"
+    return expand(path, experiment=EXPERIMENTS.configs, seed=cfg.seeds)
 
 
 def tracking(wildcards, output):
     """Global options of a stage. A param that takes `output` is not recorded: moving the database reruns nothing."""
-    return TRACKING
+    folder = getattr(wildcards, "data", "data").removeprefix("data").removeprefix("-")
+    return f"{TRACKING} --parent {wildcards.get('experiment') or folder or BASE}"
 
 
 onstart:
     # Parallel jobs must find the database made: creating it is not safe for several processes. This is no rule, since
     # Snakemake 9 overlooks changed params and code behind an `ancient` input that is made anew.
-    shell("python -m eap {TRACKING} init-tracking")
+    shell(f"python -m eap {TRACKING} init-tracking --parents {','.join(EXPERIMENTS.configs)}")

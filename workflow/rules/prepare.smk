@@ -3,7 +3,7 @@
 
 rule render_phantom:
     output:
-        summary=DATA.phantom,
+        summary=CORPUS.phantom,
     log:
         "results/logs/render_phantom.log",
     benchmark:
@@ -30,9 +30,9 @@ MADE_HERE = cfg.data.dataset == "phantom" or cfg.download.enabled
 
 rule download_data:
     input:
-        [DATA.phantom] if cfg.data.dataset == "phantom" else [],
+        [CORPUS.phantom] if cfg.data.dataset == "phantom" else [],
     output:
-        inventory=DATA.inventory,
+        inventory=CORPUS.inventory,
     log:
         "results/logs/download_data.log",
     benchmark:
@@ -60,9 +60,9 @@ rule build_catalog:
     output:
         catalog=DATA.catalog,
     log:
-        "results/logs/build_catalog.log",
+        "results/logs/{data}/build_catalog.log",
     benchmark:
-        "results/benchmarks/build_catalog.tsv"
+        "results/benchmarks/{data}/build_catalog.tsv"
     conda:
         "../../envs/eap.yaml"
     threads: 1
@@ -71,7 +71,7 @@ rule build_catalog:
         runtime=30,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "catalog"),
+        config=sections("catalog"),
         code=code_digest("eap.data.catalog"),
     shell:
         "python -m eap {params.tracking} catalog --config {params.config:q} --inventory {input.inventory:q}"
@@ -86,9 +86,9 @@ rule extract_frames:
         audio=shard_file("audio"),
         media=shard_file("media"),
     log:
-        "results/logs/extract_frames/shard={shard}.log",
+        "results/logs/{data}/extract_frames/shard={shard}.log",
     benchmark:
-        "results/benchmarks/extract_frames/shard={shard}.tsv"
+        "results/benchmarks/{data}/extract_frames/shard={shard}.tsv"
     conda:
         "../../envs/eap.yaml"
     threads: cfg.data.workers
@@ -97,7 +97,7 @@ rule extract_frames:
         runtime=480,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "frames"),
+        config=sections("frames"),
         code=code_digest("eap.data.frames"),
     shell:
         "python -m eap {params.tracking} frames --config {params.config:q} --catalog {input.catalog:q}"
@@ -112,9 +112,9 @@ rule cache_landmarks:
         landmarks=shard_file("landmarks"),
         clips=shard_file("landmark_clips"),
     log:
-        "results/logs/cache_landmarks/shard={shard}.log",
+        "results/logs/{data}/cache_landmarks/shard={shard}.log",
     benchmark:
-        "results/benchmarks/cache_landmarks/shard={shard}.tsv"
+        "results/benchmarks/{data}/cache_landmarks/shard={shard}.tsv"
     conda:
         "../../envs/eap.yaml"
     threads: cfg.data.workers
@@ -123,7 +123,7 @@ rule cache_landmarks:
         runtime=480,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "landmarks"),
+        config=sections("landmarks"),
         code=code_digest("eap.data.landmarks"),
     shell:
         "python -m eap {params.tracking} landmarks --config {params.config:q} --frames {input.frames:q}"
@@ -136,9 +136,9 @@ rule compute_mel:
     output:
         mel=shard_file("mel"),
     log:
-        "results/logs/compute_mel/shard={shard}.log",
+        "results/logs/{data}/compute_mel/shard={shard}.log",
     benchmark:
-        "results/benchmarks/compute_mel/shard={shard}.tsv"
+        "results/benchmarks/{data}/compute_mel/shard={shard}.tsv"
     conda:
         "../../envs/eap.yaml"
     threads: 1
@@ -147,7 +147,7 @@ rule compute_mel:
         runtime=240,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "mel"),
+        config=sections("mel"),
         code=code_digest("eap.data.mel"),
     shell:
         "python -m eap {params.tracking} mel --config {params.config:q} --audio {input.audio:q}"
@@ -160,9 +160,9 @@ rule index_clips:
     output:
         clips=DATA.clips,
     log:
-        "results/logs/index_clips.log",
+        "results/logs/{data}/index_clips.log",
     benchmark:
-        "results/benchmarks/index_clips.tsv"
+        "results/benchmarks/{data}/index_clips.tsv"
     conda:
         "../../envs/eap.yaml"
     threads: 1
@@ -171,7 +171,7 @@ rule index_clips:
         runtime=60,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "index"),
+        config=sections("index"),
         code=code_digest("eap.data.index"),
         data=subpath(input.catalog, parent=True),
     shell:
@@ -181,26 +181,29 @@ rule index_clips:
 
 rule label_clips:
     input:
-        **prepared("clips", "landmarks", *(["frames"] if EMONET else [])),
+        **prepared("clips", "landmarks"),
+        frames=lambda wildcards: prepared("frames")["frames"](wildcards) if emonet(wildcards) else [],
     output:
         labels=DATA.labels,
         shapes=DATA.shapes,
     log:
-        "results/logs/label_clips.log",
+        "results/logs/{data}/label_clips.log",
     benchmark:
-        "results/benchmarks/label_clips.tsv"
+        "results/benchmarks/{data}/label_clips.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: cfg.compute.threads if EMONET else 1
+    threads: lambda wildcards: threads(wildcards) if emonet(wildcards) else 1
     resources:
         mem_mb=8000,
-        runtime=2880 if EMONET else 240,
-        gpu=GPU if EMONET else 0,
+        runtime=lambda wildcards: 2880 if emonet(wildcards) else 240,
+        gpu=lambda wildcards: gpu(wildcards) if emonet(wildcards) else 0,
     params:
         tracking=tracking,
         # Section `compute` is read for EmoNet only, and does not change what its labels mean.
-        config=lambda wildcards, output: stage_sections(cfg, "labels"),
-        recorded=[section.model_dump_json() for section in (cfg.data, cfg.video, cfg.labels)],
+        config=sections_unrecorded("labels"),
+        recorded=lambda wildcards: [
+            getattr(config_of(wildcards), name).model_dump_json() for name in ("data", "video", "labels")
+        ],
         code=code_digest("eap.data.pseudo_labels"),
         data=subpath(input.clips, parent=True),
     shell:
@@ -214,9 +217,9 @@ rule split_clips:
     output:
         splits=DATA.splits,
     log:
-        "results/logs/split_clips.log",
+        "results/logs/{data}/split_clips.log",
     benchmark:
-        "results/benchmarks/split_clips.tsv"
+        "results/benchmarks/{data}/split_clips.tsv"
     conda:
         "../../envs/eap.yaml"
     threads: 1
@@ -226,8 +229,8 @@ rule split_clips:
     params:
         tracking=tracking,
         # Of section `ant` the split reads one value; recording all of it would rebuild everything for each change there.
-        config=lambda wildcards, output: stage_sections(cfg, "split"),
-        recorded=f"{cfg.split.model_dump_json()} {cfg.ant.neutralization}",
+        config=sections_unrecorded("split"),
+        recorded=lambda wildcards: f"{cfg.split.model_dump_json()} {config_of(wildcards).ant.neutralization}",
         code=code_digest("eap.data.splits"),
     shell:
         "python -m eap {params.tracking} split --config {params.config:q} --clips {input.clips:q}"

@@ -4,16 +4,18 @@
 rule build_report:
     input:
         **prepared("clips", "splits", "shapes", "labels", "frames"),
-        student=rules.train_student.output.history,
-        sync=rules.train_sync.output.history,
-        ant=expand(rules.train_ant.output.history, seed=cfg.seeds),
-        era=expand(rules.train_era.output.history, seed=cfg.seeds),
-        scores=expand(rules.evaluate.output.scores, seed=cfg.seeds),
-        curves=expand(rules.evaluate.output.curves, seed=cfg.seeds),
-        videos=expand(rules.evaluate.output.videos, seed=cfg.seeds),
+        **{
+            table: evaluations(table)
+            for table in ("scores", "curves", "videos", "bias", "saturation", "embeddings", "grid")
+        },
+        student=expand(rules.train_student.output.history, experiment=EXPERIMENTS.makers("student")),
+        sync=expand(rules.train_sync.output.history, experiment=EXPERIMENTS.makers("sync")),
+        ant=expand(rules.train_ant.output.history, experiment=EXPERIMENTS.makers("ant"), seed=cfg.seeds),
+        era=expand(rules.train_era.output.history, experiment=EXPERIMENTS.configs, seed=cfg.seeds),
+        controls=expand(rules.score_controls.output.curves, experiment=EXPERIMENTS.makers("controls")),
+        compared=rules.compare_experiments.output,
     output:
         page=report("results/report/index.html", caption="../report/page.rst", category="Report"),
-        summary=report("results/report/summary.parquet", caption="../report/summary.rst", category="Report"),
     log:
         "results/logs/build_report.log",
     benchmark:
@@ -32,4 +34,4 @@ rule build_report:
         results=subpath(output.page, ancestor=2),
     shell:
         "python -m eap {params.tracking} report --config {params.config:q} --results {params.results:q}"
-        " --summary {output.summary:q} --page {output.page:q} > {log:q} 2>&1"
+        " --page {output.page:q} > {log:q} 2>&1"

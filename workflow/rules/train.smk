@@ -1,26 +1,27 @@
-# The networks. Checkpoints lie in folders that are no rule's output: a killed job resumes from them.
+# The networks, for each experiment that trains its own. Checkpoints lie in folders that are no rule's output: a killed
+# job resumes from them.
 
 
 rule train_student:
     input:
         **prepared(*CLIP_STORE),
     output:
-        model="results/student/model.safetensors",
-        history="results/student/history.parquet",
+        model="results/student/{experiment}/model.safetensors",
+        history="results/student/{experiment}/history.parquet",
     log:
-        "results/logs/train_student.log",
+        "results/logs/train_student/{experiment}.log",
     benchmark:
-        "results/benchmarks/train_student.tsv"
+        "results/benchmarks/train_student/{experiment}.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: cfg.compute.threads
+    threads: threads
     resources:
         mem_mb=8000,
         runtime=1440,
-        gpu=GPU,
+        gpu=gpu,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "train-student"),
+        config=sections("train-student"),
         code=code_digest("eap.training.landmark_student"),
         data=subpath(input.clips, parent=True),
     shell:
@@ -32,22 +33,22 @@ rule train_sync:
     input:
         **prepared(*CLIP_STORE),
     output:
-        model="results/sync/model.safetensors",
-        history="results/sync/history.parquet",
+        model="results/sync/{experiment}/model.safetensors",
+        history="results/sync/{experiment}/history.parquet",
     log:
-        "results/logs/train_sync.log",
+        "results/logs/train_sync/{experiment}.log",
     benchmark:
-        "results/benchmarks/train_sync.tsv"
+        "results/benchmarks/train_sync/{experiment}.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: cfg.compute.threads
+    threads: threads
     resources:
         mem_mb=8000,
         runtime=1440,
-        gpu=GPU,
+        gpu=gpu,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "train-sync"),
+        config=sections("train-sync"),
         code=code_digest("eap.training.sync_expert"),
         data=subpath(input.clips, parent=True),
     shell:
@@ -58,26 +59,26 @@ rule train_sync:
 rule train_ant:
     input:
         **prepared(*CLIP_STORE),
-        student=rules.train_student.output.model,
+        student=made("student", rules.train_student.output.model),
     output:
-        model="results/ant/seed={seed}/model.safetensors",
-        history="results/ant/seed={seed}/history.parquet",
+        model="results/ant/{experiment}/seed={seed}/model.safetensors",
+        history="results/ant/{experiment}/seed={seed}/history.parquet",
     log:
-        "results/logs/train_ant/seed={seed}.log",
+        "results/logs/train_ant/{experiment}/seed={seed}.log",
     benchmark:
-        "results/benchmarks/train_ant/seed={seed}.tsv"
+        "results/benchmarks/train_ant/{experiment}/seed={seed}.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: cfg.compute.threads
+    threads: threads
     resources:
         mem_mb=8000,
         runtime=4320,
-        gpu=GPU,
+        gpu=gpu,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "train-ant"),
+        config=sections("train-ant"),
         code=code_digest("eap.training.ant"),
-        checkpoints="results/checkpoints/ant/seed={seed}",
+        checkpoints="results/checkpoints/ant/{experiment}/seed={seed}",
         data=subpath(input.clips, parent=True),
     shell:
         "python -m eap {params.tracking} train-ant --config {params.config:q} --seed {wildcards.seed}"
@@ -88,27 +89,27 @@ rule train_ant:
 rule train_era:
     input:
         **prepared(*CLIP_STORE),
-        student=rules.train_student.output.model,
-        ant=rules.train_ant.output.model,
+        student=made("student", rules.train_student.output.model),
+        ant=made("ant", rules.train_ant.output.model),
     output:
-        model="results/era/seed={seed}/model.safetensors",
-        history="results/era/seed={seed}/history.parquet",
+        model="results/era/{experiment}/seed={seed}/model.safetensors",
+        history="results/era/{experiment}/seed={seed}/history.parquet",
     log:
-        "results/logs/train_era/seed={seed}.log",
+        "results/logs/train_era/{experiment}/seed={seed}.log",
     benchmark:
-        "results/benchmarks/train_era/seed={seed}.tsv"
+        "results/benchmarks/train_era/{experiment}/seed={seed}.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: cfg.compute.threads
+    threads: threads
     resources:
         mem_mb=8000,
         runtime=4320,
-        gpu=GPU,
+        gpu=gpu,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "train-era"),
+        config=sections("train-era"),
         code=code_digest("eap.training.era"),
-        checkpoints="results/checkpoints/era/seed={seed}",
+        checkpoints="results/checkpoints/era/{experiment}/seed={seed}",
         data=subpath(input.clips, parent=True),
     shell:
         "python -m eap {params.tracking} train-era --config {params.config:q} --seed {wildcards.seed}"

@@ -18,6 +18,7 @@ from eap.evaluation.intensity import pcc
 Alignment = Literal["none", "center", "interocular"]
 EYE_CORNERS = (36, 45)
 """Outer corners of the eyes."""
+MOUTH_CORNERS = (48, 54)
 INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
 """Upper and lower points of the inner lip that face each other."""
 
@@ -88,6 +89,12 @@ def mouth_opening(landmarks_TP2: np.ndarray) -> np.ndarray:
     return (landmarks_TP2[:, lower, 1] - landmarks_TP2[:, upper, 1]).mean(1)
 
 
+def mouth_width(landmarks_TP2: np.ndarray) -> np.ndarray:
+    """Distance of the outer mouth corners, ``[T]``, px; NaN where the face is. ``landmarks_TP2``: ``[T, 68, 2]`` px."""
+    left, right = MOUTH_CORNERS
+    return np.linalg.norm(landmarks_TP2[:, right] - landmarks_TP2[:, left], axis=-1)
+
+
 def opening_correlation(generated_TP2: np.ndarray, reference_TP2: np.ndarray) -> float:
     """Pearson correlation of the two mouth openings over the frames in which both faces were found.
 
@@ -103,6 +110,31 @@ def opening_correlation(generated_TP2: np.ndarray, reference_TP2: np.ndarray) ->
     """
     found_T = _both_found(generated_TP2, reference_TP2)
     return pcc(mouth_opening(generated_TP2)[found_T], mouth_opening(reference_TP2)[found_T])
+
+
+def width_correlation(generated_TP2: np.ndarray, reference_TP2: np.ndarray) -> float:
+    """Pearson correlation of the two mouth widths; as `opening_correlation`, which rounded and spread lips escape."""
+    found_T = _both_found(generated_TP2, reference_TP2)
+    return pcc(mouth_width(generated_TP2)[found_T], mouth_width(reference_TP2)[found_T])
+
+
+def opening_amplitude(generated_TP2: np.ndarray, reference_TP2: np.ndarray) -> float:
+    """Standard deviation of the mouth opening over that of the reference: 1 where the mouth moves as much.
+
+    Parameters
+    ----------
+    generated_TP2, reference_TP2
+        As in `lmd`.
+
+    Returns
+    -------
+    float
+        0 for a still mouth; NaN if the reference's mouth does not move or no frame counts.
+    """
+    found_T = _both_found(generated_TP2, reference_TP2)
+    generated_n, reference_n = mouth_opening(generated_TP2)[found_T], mouth_opening(reference_TP2)[found_T]
+    moves = reference_n.size and np.ptp(reference_n) > 0
+    return float(generated_n.std() / reference_n.std()) if moves else float("nan")
 
 
 def _both_found(generated_TP2: np.ndarray, reference_TP2: np.ndarray) -> np.ndarray:

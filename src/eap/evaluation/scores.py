@@ -11,7 +11,7 @@ import pandas as pd
 
 from eap.data.clip_store import Clip
 from eap.evaluation.intensity import ccc, drop_undefined, pcc, rmse
-from eap.evaluation.lip_distance import lmd, opening_correlation
+from eap.evaluation.lip_distance import lmd, opening_amplitude, opening_correlation, width_correlation
 from eap.evaluation.lip_sync import sync_distances, sync_scores
 
 AGREEMENT = {"rmse": rmse, "pcc": pcc, "ccc": ccc}
@@ -40,7 +40,13 @@ class Judged:
         """The labels' ``[T]`` values."""
         return _quantity(self.clip.va_T2, quantity)
 
-    def frame_rows(self, seed: int) -> pd.DataFrame:
+    def mean(self, quantity: str) -> float | None:
+        """Mean of the judge's values over the frames that have one; None if it reads no such thing or saw no face."""
+        values = self.read(quantity)
+        known = np.zeros(0) if values is None else values[np.isfinite(values)]
+        return float(known.mean()) if known.size else None
+
+    def frame_rows(self, seed: int | None) -> pd.DataFrame:
         """Rows of the curves table."""
         columns: dict[str, Any] = {
             "seed": seed,
@@ -56,7 +62,13 @@ class Judged:
 
 
 def clip_rows(
-    clip: Clip, variant: str, landmarks_TP2: np.ndarray, video_LD: np.ndarray, audio_LD: np.ndarray, offsets: int
+    clip: Clip,
+    variant: str,
+    landmarks_TP2: np.ndarray,
+    video_LD: np.ndarray,
+    audio_LD: np.ndarray,
+    offsets: int,
+    level: str | None = None,
 ) -> list[dict[str, Any]]:
     """Lip scores of one variant of one clip.
 
@@ -68,20 +80,27 @@ def clip_rows(
         The sync expert's embeddings.
     offsets
         Offsets searched on each side, frames.
+    level
+        How strong the emotion was meant, in the dataset's own words.
     """
     plain = lmd(landmarks_TP2, clip.landmarks_TP2)
     sync = sync_scores(sync_distances(video_LD, audio_LD, offsets))
     lost = "no face was found in any frame" if plain.n == 0 else None
     still = "the mouth does not move: a correlation is not defined"
+    one_width = "the mouth's width does not change: a correlation is not defined"
+    frozen = "the real mouth does not move: there is nothing to compare with"
     values: list[tuple[str, float, str | None]] = [
         ("lmd", plain.value, lost),
         ("lmd_center", lmd(landmarks_TP2, clip.landmarks_TP2, "center").value, lost),
         ("lmd_interocular", lmd(landmarks_TP2, clip.landmarks_TP2, "interocular").value, lost),
         ("opening_correlation", opening_correlation(landmarks_TP2, clip.landmarks_TP2), lost or still),
+        ("opening_amplitude", opening_amplitude(landmarks_TP2, clip.landmarks_TP2), lost or frozen),
+        ("width_correlation", width_correlation(landmarks_TP2, clip.landmarks_TP2), lost or one_width),
         ("coverage", plain.coverage, None),
         ("lse_d_expert", sync.lse_d, None),
         ("lse_c_expert", sync.lse_c, None),
         ("offset_expert", abs(sync.offset), None),
+        ("lse_at_zero_expert", sync.at_zero, None),
     ]
     return [
         {
@@ -91,7 +110,8 @@ def clip_rows(
             "clip_id": clip.clip_id,
             "speaker_id": clip.speaker_id,
             "emotion": clip.emotion,
-            "n": plain.n if metric.startswith(("lmd", "opening")) else len(clip),
+            "level": level,
+            "n": plain.n if metric.startswith(("lmd", "opening", "width")) else len(clip),
             **_value(value, reason),
         }
         for metric, value, reason in values

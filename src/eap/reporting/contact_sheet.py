@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from eap.data.clip_store import resize_frame
 from eap.data.jpeg import decode_jpeg, encode_jpeg
 from eap.data.layout import PreparedData
-from eap.reporting.tables import level_key
+from eap.evaluation.levels import level_key
 from eap.schemas import check_table
 from eap.stage import StageError
 

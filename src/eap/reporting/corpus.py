@@ -12,9 +12,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from eap.data.layout import PreparedData
+from eap.evaluation.levels import level_key
 from eap.reporting.contact_sheet import Tile, choose_clips, contact_sheet
 from eap.reporting.figures import round_step, ticks
-from eap.reporting.tables import emotion_order, level_key
+from eap.reporting.tables import emotion_order
 from eap.schemas import check_table
 
 MAX_BINS = 24

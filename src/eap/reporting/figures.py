@@ -137,9 +137,10 @@ def curve_charts(curves: pd.DataFrame, clip_id: str, fps: int, quantity: str) ->
         rows = clip[clip["variant"] == variant]
         truth = rows.drop_duplicates("frame").sort_values("frame")
         lines = [line("truth", "truth", None, truth["frame"] / fps, truth[f"true_{quantity}"])]
-        for (judge, seed), part in rows.groupby(["judge", "seed"], sort=True):
-            part, name = part.sort_values("frame"), f"{judge}, seed {seed}"
-            lines.append(line(name, f"judge-{judge}", int(seed), part["frame"] / fps, part[quantity]))
+        for (judge, seed), part in rows.groupby(["judge", "seed"], sort=True, dropna=False):
+            own = None if pd.isna(seed) else int(seed)  # a control, the same for every seed
+            part, name = part.sort_values("frame"), judge if own is None else f"{judge}, seed {own}"
+            lines.append(line(name, f"judge-{judge}", own, part["frame"] / fps, part[quantity]))
         label = VARIANTS.get(variant, (variant, ""))[0]
         description = f"{quantity} of {clip_id}, {label.lower()}, over time: " + ", ".join(part.name for part in lines)
         charts.append(chart(label, description, "s", lines, floor=0.0 if quantity == "intensity" else None))

@@ -16,7 +16,10 @@ VARIANTS: dict[str, tuple[str, str]] = {
     "generated": ("Generated", "ERA, emotion heard in the voice (g = 1)"),
     "neutral": ("Neutral", "generated with emotion switched off (g = 0)"),
     "real": ("Real video", "upper bound: the recording at the model's resolution"),
+    "reencoded": ("Real, re-encoded", "upper bound of what is written: the same through x264"),
     "still": ("Still frame", "control: the source frame, copied to every frame"),
+    "shuffled": ("Shuffled voice", "control: generated from another clip's voice, scored against this clip"),
+    "shifted": ("Real, 5 frames late", "control: the recording, its sound 0.2 s too early"),
 }
 """Rows of the score tables: label and role."""
 
@@ -29,6 +32,11 @@ GROUPS: dict[str, tuple[str, str]] = {
     "intensity/era": (
         "Emotion, judged by ERA's own regressor",
         "theta(F(video)): trained together with the generator, so it must not be the only judge.",
+    ),
+    "intensity/points": (
+        "Emotion, judged by landmarks, fitted",
+        "A linear map from dlib's points (no lips) to valence and arousal, fitted on real training clips: it saw no "
+        "generated frame and took no part in any training. Real video's own score tells how good it is.",
     ),
     "intensity/landmarks": (
         "Emotion, judged by landmarks",
@@ -78,6 +86,16 @@ _KNOWN = {
             "A still mouth has none: there it is undefined.",
         ),
         Metric(
+            "opening_amplitude", "Opening amplitude", "lips", "", None,
+            "How far the mouth opens and closes: standard deviation of its opening over the real video's. 1 is as "
+            "much, 0 a still mouth.",
+        ),
+        Metric(
+            "width_correlation", "Width correlation", "lips", "", "higher",
+            "Pearson correlation over time between the mouth's width in the video and in the real video: rounded and "
+            "spread lips, which the opening does not show.",
+        ),
+        Metric(
             "coverage", "Coverage", "lips", "", "higher",
             "Share of frames in which a face was found. Distances are measured on these frames only.",
         ),
@@ -92,6 +110,10 @@ _KNOWN = {
         Metric(
             "offset_expert", "Offset", "sync", "frames", "lower",
             "Size of the offset at which the distance is smallest: LSE alone would forgive a constant lag.", 2,
+        ),
+        Metric(
+            "lse_at_zero_expert", "Distance at 0", "sync", "", "lower",
+            "Mean distance between lip and voice embeddings without any offset, which no lag can flatter.",
         ),
     )
 }  # fmt: skip

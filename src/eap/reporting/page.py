@@ -1,4 +1,4 @@
-"""The report: reads the files of a run, writes the summary over seeds and one self-contained page."""
+"""The report: reads the files of a run and writes one self-contained page about its first experiment."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eap.data.layout import PreparedData
-from eap.evaluation.statistics import summarise_seeds
+from eap.experiments import BASE
 from eap.files import write_text
 from eap.reporting import figures, tables
 from eap.reporting.corpus import describe_corpus
 from eap.reporting.metrics import definitions, describe, judge_key
 from eap.reporting.verdict import lmd_bars, verdict
-from eap.schemas import read_table, source_digest, write_table
+from eap.schemas import read_table, source_digest
 from eap.stage import StageError, StageResult
 
 MAX_LISTED = 300
@@ -37,13 +37,14 @@ class Results:
     splits: pd.DataFrame
     shapes: pd.DataFrame
     histories: dict[str, dict[int | None, pd.DataFrame]]
+    summary: pd.DataFrame
     scores: pd.DataFrame
     curves: pd.DataFrame
     videos: dict[int, pd.DataFrame]
 
 
-def build_report(config: Any, results: Path, summary: Path, page: Path) -> StageResult:
-    """Aggregate the seeds and write the page.
+def build_report(config: Any, results: Path, page: Path) -> StageResult:
+    """Write the page.
 
     Parameters
     ----------
@@ -51,8 +52,8 @@ def build_report(config: Any, results: Path, summary: Path, page: Path) -> Stage
         The sections of `eap.config.STAGES["report"]`.
     results
         Folder of all results of the run.
-    summary, page
-        Where the table over seeds and the HTML file go.
+    page
+        Where the HTML file goes.
 
     Raises
     ------
@@ -60,17 +61,14 @@ def build_report(config: Any, results: Path, summary: Path, page: Path) -> Stage
         If a seed or a stage has left no file, or a file contradicts the configuration.
     """
     found = read_results(results, config.seeds)
-    over_seeds = summarise_seeds(found.scores)
-    sources = [path for name, path in found.files if name == "scores"]
-    write_table(summary, "summary", over_seeds, sources=sources, config={"seeds": list(config.seeds)})
-    text = render(config, found, over_seeds, results)
+    text = render(config, found, found.summary, results)
     write_text(page, text)
     metrics = {
         "page_megabytes": len(text.encode()) / 1e6,
         "clips_used": float((found.clips["status"] == "used").sum()),
         "clips_set_aside": float((found.clips["status"] == "set_aside").sum()),
     }
-    return StageResult(metrics, (summary, page))
+    return StageResult(metrics, (page,))
 
 
 def read_results(results: Path, seeds: Sequence[int]) -> Results:
@@ -88,21 +86,25 @@ def read_results(results: Path, seeds: Sequence[int]) -> Results:
     clips, splits, shapes = (read(name, getattr(data, name)) for name in ("clips", "splits", "shapes"))
     files.append(("labels", existing(data.labels)))  # too long to be held in memory as a whole
     histories: dict[str, dict[int | None, pd.DataFrame]] = {
-        stage: {None: read("history", results / stage / "history.parquet")} for stage in ONCE
+        stage: {None: read("history", results / stage / BASE / "history.parquet")} for stage in ONCE
     }
     for stage in PER_SEED:
         histories[stage] = {
-            seed: read("history", results / stage / f"seed={seed}" / "history.parquet", seed) for seed in seeds
+            seed: read("history", results / stage / BASE / f"seed={seed}" / "history.parquet", seed) for seed in seeds
         }
     evaluated = {
         name: {seed: read(name, evaluation_folder(results, seed) / f"{name}.parquet", seed) for seed in seeds}
         for name in EVALUATED
     }
-    scores = pd.concat(evaluated["scores"].values(), ignore_index=True)
-    if scores.empty:
+    if all(table.empty for table in evaluated["scores"].values()):
         raise StageError(f"{results / 'evaluation'}: no seed has a score; run the evaluation again")
-    curves = pd.concat(evaluated["curves"].values(), ignore_index=True)
-    return Results(tuple(files), clips, splits, shapes, histories, scores, curves, evaluated["videos"])
+    both = {}
+    for name in ("scores", "curves"):
+        parts = [*evaluated[name].values(), read(name, results / "controls" / BASE / f"{name}.parquet")]
+        both[name] = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    summary = read("summary", results / "comparison" / "summary.parquet")
+    own = summary[summary["experiment"] == BASE]
+    return Results(tuple(files), clips, splits, shapes, histories, own, *both.values(), evaluated["videos"])
 
 
 def existing(path: Path, seed: int | None = None) -> Path:
@@ -115,7 +117,7 @@ def existing(path: Path, seed: int | None = None) -> Path:
 
 def evaluation_folder(results: Path, seed: int) -> Path:
     """Where the evaluation of a seed lies."""
-    return results / "evaluation" / f"seed={seed}"
+    return results / "evaluation" / BASE / f"seed={seed}"
 
 
 def render(config: Any, found: Results, summary: pd.DataFrame, results: Path) -> str:

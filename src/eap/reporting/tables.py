@@ -15,8 +15,6 @@ from eap.stage import StageError
 
 SPLITS = ("train", "validation", "test")
 NO_REASON = "no reason was recorded"
-WEAK_TO_STRONG = ("unspecified", "low", "medium", "normal", "high", "strong")
-"""Levels whose names do not sort by themselves; others, such as level_1 to level_3, do."""
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
@@ -106,11 +104,6 @@ def undefined_clips(scores: pd.DataFrame) -> list[tuple[str, str, str, int]]:
 def emotion_order(emotions: pd.Series) -> list[str]:
     """Each emotion once, neutral first."""
     return sorted(emotions.unique(), key=lambda emotion: (emotion != "neutral", emotion))
-
-
-def level_key(level: str) -> tuple[int, str]:
-    """Order of levels, the weakest first; unknown names after known ones."""
-    return (WEAK_TO_STRONG.index(level) if level in WEAK_TO_STRONG else len(WEAK_TO_STRONG)), level
 
 
 def clip_matrix(splits: pd.DataFrame) -> tuple[list[str], list[tuple[str, list[Count]]]]:

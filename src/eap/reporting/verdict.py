@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from eap.evaluation.statistics import summarise_seeds
 from eap.reporting.metrics import VARIANTS, variant_key
 from eap.reporting.tables import Score, score_cells, score_text
 
@@ -53,9 +52,9 @@ def _px(value: float) -> str:
 
 
 def _seed_agreement(scores: pd.DataFrame) -> str:
-    seeds = [score_cells(summarise_seeds(part), part) for _, part in scores.groupby("seed")]
-    pairs = [(_mean(cells, "generated", "lmd"), _mean(cells, "still", "lmd")) for cells in seeds]
-    pairs = [pair for pair in pairs if None not in pair]
+    rows = scores[(scores["metric"] == "lmd") & scores["value"].notna()]
+    still = rows.loc[rows["variant"] == "still", "value"].mean()
+    pairs = [(own["value"].mean(), still) for _, own in rows[rows["variant"] == "generated"].groupby("seed")]
     if len(pairs) == 1:
         return "One seed: nothing is known about the spread between runs."
     return f"The generated video's LMD is lower in {sum(x < y for x, y in pairs)} of {len(pairs)} seeds."

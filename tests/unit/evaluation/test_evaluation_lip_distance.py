@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from eap.evaluation.lip_distance import lmd, mouth_opening, opening_correlation
+from eap.evaluation.lip_distance import (
+    lmd,
+    mouth_opening,
+    mouth_width,
+    opening_amplitude,
+    opening_correlation,
+    width_correlation,
+)
 from eap.losses.lip import lip_loss
 
 
@@ -112,3 +119,25 @@ def test_opening_correlation_leaves_missed_frames_out():
     generated, reference = _with_openings(openings), _with_openings(openings)
     generated[1], reference[3] = np.nan, np.nan
     assert opening_correlation(generated, reference) == pytest.approx(1)
+
+
+def test_mouth_width_and_its_correlation():
+    widths = np.array([30.0, 34, 31, 38, 29])
+    reference = _face(5)
+    reference[:, 54] = reference[:, 48] + np.stack([widths * 0.6, widths * 0.8], -1)
+    assert mouth_width(reference).tolist() == pytest.approx(widths.tolist())
+    generated = _face(5)
+    generated[:, 54] = generated[:, 48] + np.stack([0.5 * widths + 3, np.zeros(5)], -1)
+    assert width_correlation(generated, reference) == pytest.approx(1)
+    generated[:, 54] = generated[:, 48] + [40, 0]
+    assert np.isnan(width_correlation(generated, reference))  # a mouth of one width
+
+
+def test_opening_amplitude():
+    openings = np.array([0.0, 5, 2, 8, 1])
+    reference = _with_openings(openings)
+    assert opening_amplitude(_with_openings(0.4 * openings + 3), reference) == pytest.approx(0.4)
+    assert opening_amplitude(_with_openings(np.full(5, 4.0)), reference) == 0
+    assert np.isnan(opening_amplitude(reference, _with_openings(np.full(5, 4.0))))
+    lost = np.full((5, 68, 2), np.nan)
+    assert np.isnan(opening_amplitude(lost, reference))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eap.data.jpeg import encode_jpeg
+from eap.reporting.comparison import compare
 from eap.schemas import to_table, write_table
 
 FPS = 25
@@ -51,6 +52,17 @@ SCORES = {
 """A value for each metric and variant; None: undefined. `blink_rate` is a metric that the report does not know."""
 
 
+CONTROLS = ("real", "still")
+"""Variants that no training touches: their scores carry no seed, but for what the model's own judge reads."""
+BASE_ONLY = {"base": {"changes": {}, **dict.fromkeys(("data", "student", "sync", "ant", "era", "controls"), "base")}}
+"""What `eap.experiments` says of a run without experiments."""
+
+
+def is_control(variant: str, metric: str) -> bool:
+    """Whether a score is written once, by stage ``controls``."""
+    return variant in CONTROLS and not metric.endswith(("/era", "/audio"))
+
+
 def report_config(seeds: tuple[int, ...] = (0, 1), by: str = "clip", max_videos: int = 8) -> SimpleNamespace:
     """What `load_stage("report", ...)` gives, as far as the report reads it."""
     return SimpleNamespace(
@@ -68,15 +80,21 @@ def make_results(root: Path, seeds: tuple[int, ...] = (0, 1), lmd_generated: flo
     """Fill `root` as the workflow does; the seeds' scores lie symmetrically about `SCORES`."""
     _write_data(root / "data")
     for stage, terms in {"student": ("lip",), "sync": ("total", "chance")}.items():
-        write_table(root / stage / "history.parquet", "history", _history(terms, 0))
+        write_table(root / stage / "base" / "history.parquet", "history", _history(terms, 0))
     for seed in seeds:
         for stage, terms in {"ant": ("lip", "per", "adv", "total"), "era": ("total", "inten", "cls", "metric")}.items():
-            write_table(root / stage / f"seed={seed}" / "history.parquet", "history", _history(terms, seed))
-        folder = root / "evaluation" / f"seed={seed}"
+            path = root / stage / "base" / f"seed={seed}" / "history.parquet"
+            write_table(path, "history", _history(terms, seed))
+        folder = root / "evaluation" / "base" / f"seed={seed}"
         offset = 0.02 * (seeds.index(seed) - (len(seeds) - 1) / 2)
         write_table(folder / "scores.parquet", "scores", _scores(seed, offset, lmd_generated))
         write_table(folder / "curves.parquet", "curves", _curves(seed))
         write_table(folder / "videos.parquet", "videos", _videos(seed, folder))
+        for name in ("bias", "saturation"):
+            write_table(folder / f"{name}.parquet", name, [])
+    write_table(root / "controls" / "base" / "scores.parquet", "scores", _scores(None, 0, lmd_generated))
+    write_table(root / "controls" / "base" / "curves.parquet", "curves", _curves(None))
+    compare(SimpleNamespace(seeds=seeds), BASE_ONLY, root)
     return root
 
 
@@ -138,10 +156,12 @@ def _history(terms: tuple[str, ...], seed: int) -> list[dict]:
     return rows
 
 
-def _scores(seed: int, offset: float, lmd_generated: float) -> list[dict]:
+def _scores(seed: int | None, offset: float, lmd_generated: float) -> list[dict]:
     rows = []
     for metric, values in SCORES.items():
         for variant, value in values.items():
+            if is_control(variant, metric) != (seed is None):
+                continue
             value = lmd_generated if (metric, variant) == ("lmd", "generated") else value
             value = None if value is None else value + offset * (variant == "generated")
             common = {"seed": seed, "variant": variant, "metric": metric, "n": N_FRAMES}
@@ -158,14 +178,16 @@ def _scores(seed: int, offset: float, lmd_generated: float) -> list[dict]:
     return rows
 
 
-def _curves(seed: int) -> list[dict]:
+def _curves(seed: int | None) -> list[dict]:
     time = np.arange(N_FRAMES) / FPS
     rows = []
     for clip, *_ in TEST_CLIPS:
         truth = 0.5 + 0.35 * np.sin(4 * time)
         for variant, scale in {"generated": 0.8, "neutral": 0.2, "real": 0.95}.items():
             for judge, shift in {"era": 0.1, "landmarks": 0.3, "audio": 0.0}.items():
-                guess = scale * (0.5 + 0.35 * np.sin(4 * time + shift + 0.2 * seed))
+                if is_control(variant, f"/{judge}") != (seed is None):
+                    continue
+                guess = scale * (0.5 + 0.35 * np.sin(4 * time + shift + 0.2 * (seed or 0)))
                 rows += [
                     {"seed": seed, "clip_id": clip, "variant": variant, "judge": judge, "frame": frame,
                      "valence": 0.8 * guess[frame], "arousal": 0.6 * guess[frame], "intensity": guess[frame],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def html(results: Path) -> str:
 
 def build(results: Path, **changes: object) -> str:
     page = results / "report" / "index.html"
-    build_report(report_config(**changes), results, results / "report" / "summary.parquet", page)
+    build_report(report_config(**changes), results, page)
     return page.read_text(encoding="utf-8")
 
 
@@ -90,7 +91,7 @@ def test_markup_is_well_formed_with_unique_ids_that_labels_point_to(html: str) -
 
 
 def test_every_score_equals_the_summary(results: Path, html: str) -> None:
-    summary = read_table(results / "report" / "summary.parquet", "summary")
+    summary = read_table(results / "comparison" / "summary.parquet", "summary")
     assert len(summary) == sum(len(values) for values in SCORES.values())
     shown = re.findall(r'<data value="([^"]+)">([^<]+)</data>', html)
     expected = []
@@ -101,7 +102,7 @@ def test_every_score_equals_the_summary(results: Path, html: str) -> None:
 
 
 def test_summary_averages_the_seeds(results: Path, html: str) -> None:
-    summary = read_table(results / "report" / "summary.parquet", "summary").set_index(["variant", "metric"])
+    summary = read_table(results / "comparison" / "summary.parquet", "summary").set_index(["variant", "metric"])
     row = summary.loc[("generated", "lmd")]
     assert row["mean"] == pytest.approx(1.904)
     assert row["std"] == pytest.approx(0.02 / 2**0.5)
@@ -157,21 +158,21 @@ def test_embeds_each_video_marked_and_described(html: str) -> None:
 
 def test_shows_no_more_clips_than_asked(results: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    build_report(report_config(max_videos=1), results, tmp_path / "summary.parquet", page)
+    build_report(report_config(max_videos=1), results, page)
     assert len(Page(page.read_text(encoding="utf-8")).all("article")) == 1
 
 
 def test_same_input_gives_the_same_page_and_a_small_one(results: Path, html: str) -> None:
     assert build(results) == html
-    media = sum(path.stat().st_size for path in results.glob("evaluation/*/videos/*/*"))
+    media = sum(path.stat().st_size for path in results.glob("evaluation/*/*/videos/*/*"))
     # Base64 takes 4/3; what is not media stays under half a megabyte here.
     assert len(html.encode()) < 4 / 3 * media + 500_000
 
 
 def test_result_names_its_files_and_counts(results: Path, tmp_path: Path) -> None:
-    summary, page = tmp_path / "summary.parquet", tmp_path / "index.html"
-    result = build_report(report_config(), results, summary, page)
-    assert result.artifacts == (summary, page)
+    page = tmp_path / "index.html"
+    result = build_report(report_config(), results, page)
+    assert result.artifacts == (page,)
     assert result.metrics["clips_used"] == 6
     assert result.metrics["clips_set_aside"] == 2
     assert result.metrics["page_megabytes"] == pytest.approx(page.stat().st_size / 1e6)
@@ -196,12 +197,14 @@ def test_split_by_speaker_is_checked_against_the_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "missing",
-    ["evaluation/seed=1/scores.parquet", "ant/seed=1/history.parquet", "sync/history.parquet", "data/shapes.parquet",
-     "evaluation/seed=1/videos/0/real.mp4", "data/labels.parquet", "data/frames/shard=0001.parquet"],
+    ["evaluation/base/seed=1/scores.parquet", "ant/base/seed=1/history.parquet", "sync/base/history.parquet",
+     "evaluation/base/seed=1/videos/0/real.mp4", "data/labels.parquet", "data/frames/shard=0001.parquet",
+     "data/shapes.parquet", "controls/base/curves.parquet", "comparison/summary.parquet"],
 )  # fmt: skip
-def test_missing_file_is_named(tmp_path: Path, missing: str) -> None:
-    results = make_results(tmp_path)
+def test_missing_file_is_named(results: Path, tmp_path: Path, missing: str) -> None:
+    results = Path(shutil.copytree(results, tmp_path / "results"))
     (results / missing).unlink()
+    (results / "report" / "index.html").unlink(missing_ok=True)
     with pytest.raises(StageError, match=re.escape(missing)):
         build(results)
     assert not (results / "report" / "index.html").exists()
@@ -209,13 +212,13 @@ def test_missing_file_is_named(tmp_path: Path, missing: str) -> None:
 
 def test_missing_seed_folder_names_file_and_remedy(tmp_path: Path) -> None:
     results = make_results(tmp_path, seeds=(0,))
-    with pytest.raises(StageError, match=r"ant/seed=7/history\.parquet: missing.*take 7 out of `seeds`"):
+    with pytest.raises(StageError, match=r"ant/base/seed=7/history\.parquet: missing.*take 7 out of `seeds`"):
         build(results, seeds=(0, 7))
 
 
 def test_rows_of_another_seed_are_refused(tmp_path: Path) -> None:
     results = make_results(tmp_path)
-    folder = results / "evaluation"
+    folder = results / "evaluation" / "base"
     (folder / "seed=1" / "scores.parquet").write_bytes((folder / "seed=0" / "scores.parquet").read_bytes())
     with pytest.raises(StageError, match=r"seed=1/scores\.parquet: holds rows of another seed than 1"):
         build(results)

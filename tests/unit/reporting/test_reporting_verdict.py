@@ -5,22 +5,29 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from eap.evaluation.statistics import summarise_seeds
+from eap.evaluation.samples import build_samples
+from eap.reporting.comparison import summary_rows
 from eap.reporting.verdict import Verdict, lmd_bars, verdict
+from eap.schemas import SCHEMAS
 
 
 def table(values: dict[tuple[str, str], list[float | None]]) -> pd.DataFrame:
     rows = [
-        {"seed": seed, "variant": variant, "metric": metric, "scope": "clip", "clip_id": "a", "value": value,
-         "reason": "no face was found" if value is None else None}
+        {"seed": seed, "variant": variant, "metric": metric, "scope": "clip", "clip_id": "a", "speaker_id": "s",
+         "value": value, "reason": "no face was found" if value is None else None}
         for (variant, metric), per_seed in values.items() for seed, value in enumerate(per_seed)
     ]  # fmt: skip
     return pd.DataFrame(rows).astype({"value": "float64"})
 
 
+def summarised(scores: pd.DataFrame) -> pd.DataFrame:
+    curves = pd.DataFrame({name: pd.Series(dtype="float64") for name in SCHEMAS["curves"].names})
+    return pd.DataFrame(summary_rows(build_samples(scores, curves)))
+
+
 def judge(values: dict[tuple[str, str], list[float | None]]) -> Verdict:
     scores = table(values)
-    return verdict(summarise_seeds(scores), scores)
+    return verdict(summarised(scores), scores)
 
 
 def test_lower_lmd() -> None:
@@ -68,5 +75,5 @@ def test_absent_control_gives_no_verdict() -> None:
 
 def test_bars_share_one_scale_and_leave_out_the_undefined() -> None:
     scores = table({("still", "lmd"): [4.0, 4.0], ("generated", "lmd"): [1.0, 1.0], ("neutral", "lmd"): [None, None]})
-    bars = lmd_bars(summarise_seeds(scores), scores)
+    bars = lmd_bars(summarised(scores), scores)
     assert [(bar.variant, bar.length, bar.whisker) for bar in bars] == [("generated", 25, 0), ("still", 100, 0)]

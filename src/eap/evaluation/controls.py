@@ -1,0 +1,98 @@
+"""The controls that no training touches: scored once, for every experiment and seed that shares data and sync expert.
+
+Looking for landmarks in every frame is what an evaluation spends its time on, and these videos never change.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eap.data.clip_store import Clip, ClipStore
+from eap.data.encode import write_video
+from eap.data.layout import PreparedData
+from eap.evaluation.judges import Judges
+from eap.evaluation.points import fit_judge
+from eap.evaluation.scores import Judged, clip_rows, pooled_rows
+from eap.evaluation.variants import choose_clips, choose_source, delay, find_landmarks, read_levels, read_video
+from eap.schemas import write_table
+from eap.seeding import seed_everything
+from eap.stage import StageError, StageResult
+from eap.training.build import load_sync_expert
+from eap.training.sync_expert import embed_clip
+
+UNJUDGED = ("shifted",)
+"""Late pictures say nothing about emotion, which moves more slowly."""
+
+
+def score_controls(config: Any, data: PreparedData, sync: Path, out: Path) -> StageResult:
+    """Score variants "real", "reencoded", "still" and "shifted" of the clips that every evaluation scores.
+
+    Parameters
+    ----------
+    config
+        Sections of stage ``controls``.
+    data
+        The prepared data.
+    sync
+        The sync expert's model.
+    out
+        Folder for tables ``scores`` and ``curves`` (seed null) and ``judge`` (`eap.evaluation.points`).
+
+    Raises
+    ------
+    StageError
+        If there is no test clip.
+    """
+    seed_everything(0, config.compute.threads)
+    store = ClipStore(data, config.model.image_size)
+    chosen = choose_clips(store, config.evaluation.max_clips)
+    if not chosen:
+        raise StageError("no test clip: change split.test or split.seed, or add clips")
+    made: dict[str, Any] = {"sources": [data.splits, data.labels], "config": config.model_dump(mode="json")}
+    points = fit_judge(store, config.video.fps, made["sources"], out / "judge.parquet", made["config"])
+    judges, expert = Judges(store, points), load_sync_expert(sync).to(config.compute.device)
+    levels = read_levels(data)["level"]
+    rows: list[dict[str, Any]] = []
+    judged: list[Judged] = []
+    for clip_id in chosen:
+        clip = store[clip_id]
+        for variant, frames, landmarks in control_videos(config, store, clip):
+            embedded = embed_clip(expert, frames, clip.mel_TM)
+            rows += clip_rows(
+                clip, variant, landmarks, *embedded, config.evaluation.sync_offsets, levels.get(clip_id)
+            )  # fmt: skip
+            if variant not in UNJUDGED:
+                judged += judges.judge(clip, variant, frames, landmarks)
+        print(f"controls: {clip_id} scored", flush=True)
+    rows += pooled_rows(judged)
+    write_table(out / "scores.parquet", "scores", rows, **made)
+    write_table(out / "curves.parquet", "curves", pd.concat([j.frame_rows(None) for j in judged]), **made)
+    means = pd.DataFrame(rows).groupby(["variant", "metric"])["value"].mean().dropna()
+    metrics = {f"{variant}/{metric}": value for (variant, metric), value in means.items()}
+    return StageResult(metrics, (out / "scores.parquet",))
+
+
+def control_videos(config: Any, store: ClipStore, clip: Clip) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, uint8 frames ``[T, H, W, 3]`` and landmarks ``[T, 68, 2]`` of each control."""
+    real = clip.frames_THWC
+    landmarks = find_landmarks(real)
+    yield "real", real, landmarks
+    coded = reencode(real, config.video.fps, config.evaluation.crf)
+    yield "reencoded", coded, find_landmarks(coded)
+    still = np.broadcast_to(choose_source(store, clip).frame_HWC, real.shape)
+    yield "still", still, find_landmarks(still)
+    yield "shifted", delay(real), delay(landmarks)
+
+
+def reencode(frames_THWC: np.ndarray, fps: int, crf: int) -> np.ndarray:
+    """Frames as a player shows them after x264; same shape."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "video.mp4")
+        write_video(path, frames_THWC, fps, crf, None, 16000, "re-encoded, for measurement", repeatable=True)
+        return read_video(path)

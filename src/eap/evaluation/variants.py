@@ -1,0 +1,154 @@
+"""Which test clips are scored, from which source face, and beside which controls (method 7).
+
+Every clip is generated from a frame of *another* clip of the same person, preferably of another emotion, with the test
+clip's own voice and head pose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+
+from eap.data.clip_store import Clip, ClipStore, resize_frame
+from eap.data.landmarks import detect_landmarks
+from eap.data.layout import PreparedData
+from eap.data.pose import LANDMARK_SCALE_PX
+from eap.evaluation.levels import level_key
+from eap.schemas import read_table
+
+GENERATED = ("generated", "neutral", "shuffled")
+"""Made by a model. generated: g = 1. neutral: g = 0. shuffled: g = 1 with another clip's voice, scored against this
+clip and its own voice: what is left of a score is not owed to the voice."""
+
+CONTROLS = ("real", "reencoded", "still", "shifted")
+"""Made by no model. real: the recording at the model's size. reencoded: that through x264 at `evaluation.crf`, as the
+written videos are. still: the source frame, repeated. shifted: the recording, its sound `SHIFT_FRAMES` too early."""
+
+VARIANTS = (*GENERATED, *CONTROLS)
+SHIFT_FRAMES = 5
+
+
+@dataclass(frozen=True)
+class Source:
+    """The frame a video starts from."""
+
+    clip: Clip
+    at: int
+
+    @property
+    def frame_HWC(self) -> np.ndarray:
+        """The picture, uint8 RGB."""
+        return self.clip.frames_THWC[self.at]
+
+    @property
+    def points_P2(self) -> np.ndarray:
+        """Its landmarks, px at a 256 scale."""
+        return self.clip.landmarks_TP2[self.at]
+
+    @property
+    def pose_P2(self) -> np.ndarray:
+        """Its pose-only landmarks, same units."""
+        return self.clip.pose_TP2[self.at]
+
+
+def read_levels(data: PreparedData) -> pd.DataFrame:
+    """Columns level and sentence of each clip id: what the catalog says about how, and what, was spoken."""
+    clips = read_table(data.clips, "clips", ["clip_id", "intensity_level", "sentence"]).set_index("clip_id")
+    return clips.rename(columns={"intensity_level": "level"}).astype(object).where(clips.notna().to_numpy(), None)
+
+
+def choose_clips(store: ClipStore, most: int) -> list[str]:
+    """Test clips, spread over speakers and emotions: one of each speaker in turn, each speaker's emotions in turn."""
+    rows = store.clips.loc[store.ids("test")]
+    per_speaker = [
+        in_turn([sorted(group.index) for _, group in own.groupby("emotion", sort=True)])
+        for _, own in rows.groupby("speaker_id", sort=True)
+    ]
+    return in_turn(per_speaker)[:most]
+
+
+def in_turn(groups: list[list[str]]) -> list[str]:
+    """The first of each group, the second of each, and so on."""
+    return [clip_id for turn in zip_longest(*groups) for clip_id in turn if clip_id is not None]
+
+
+def choose_source(store: ClipStore, clip: Clip) -> Source:
+    """The middle frame of another clip of the same person: of another emotion, and not neutral, if there is one.
+
+    A person with a single clip lends its own first frame.
+    """
+    same = store.clips[store.clips["speaker_id"] == clip.speaker_id]
+    others = same[same.index != clip.clip_id]
+    if others.empty:
+        return Source(clip, 0)
+    preference = [
+        (row.emotion == clip.emotion, row.emotion == "neutral", clip_id)
+        for clip_id, row in zip(others.index, others.itertuples(), strict=True)
+    ]
+    source = store[min(preference)[-1]]
+    return Source(source, len(source) // 2)
+
+
+def choose_source_of(store: ClipStore, clip: Clip, emotion: str, levels: pd.Series) -> Source | None:
+    """The frame labelled strongest of another clip of this person and `emotion`, of the highest level there is.
+
+    Parameters
+    ----------
+    levels
+        Level of each clip id (`read_levels`).
+    """
+    same = store.clips[(store.clips["speaker_id"] == clip.speaker_id) & (store.clips["emotion"] == emotion)]
+    others = [clip_id for clip_id in sorted(same.index) if clip_id != clip.clip_id]
+    if not others:
+        return None
+    source = store[max(others, key=lambda clip_id: level_key(levels.get(clip_id) or "unspecified"))]
+    strength = np.linalg.norm(source.va_T2, axis=1)
+    return Source(source, int(strength.argmax()) if np.ptp(strength) > 0 else len(source) // 2)
+
+
+def choose_voice(store: ClipStore, chosen: list[str], clip: Clip) -> Clip | None:
+    """Whose voice variant "shuffled" takes: another test clip, of the same person and another emotion where there is.
+
+    None if the clip is the only one of all.
+    """
+    pools = ([clip_id for clip_id in pool if clip_id != clip.clip_id] for pool in (chosen, store.clips.index))
+    others = next(filter(None, pools), None)
+    if others is None:
+        return None
+
+    def preference(clip_id: str) -> tuple[bool, bool, bool, str]:
+        row = store.rows(clip_id)
+        # After the clip in order, then from the start: voices do not all go to the first clip.
+        return row["speaker_id"] != clip.speaker_id, row["emotion"] == clip.emotion, clip_id < clip.clip_id, clip_id
+
+    return store[min(others, key=preference)]
+
+
+def fit_length(mel_TM: np.ndarray, length: int) -> np.ndarray:
+    """A voice's mel columns cut, or repeated from the start, to `length` frames."""
+    return np.resize(mel_TM, (length, mel_TM.shape[1]))
+
+
+def delay(values_T: np.ndarray, frames: int = SHIFT_FRAMES) -> np.ndarray:
+    """A series of frames (or of their landmarks) that comes `frames` later; its first is held."""
+    return values_T[np.maximum(np.arange(len(values_T)) - frames, 0)]
+
+
+def read_video(path: Path) -> np.ndarray:
+    """uint8 RGB frames ``[T, H, W, 3]`` of a video."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def find_landmarks(frames_THWC: np.ndarray, detect_every: int = 1) -> np.ndarray:
+    """dlib's landmarks ``[T, 68, 2]``, px at a 256 scale, NaN where no face is found. A still is looked at once."""
+    still = bool((frames_THWC == frames_THWC[:1]).all())
+    looked_at = frames_THWC[:1] if still else frames_THWC
+    large = np.stack([resize_frame(np.ascontiguousarray(frame), int(LANDMARK_SCALE_PX)) for frame in looked_at])
+    landmarks, _ = detect_landmarks(large, detector="dlib", detect_every=detect_every)
+    return np.repeat(landmarks, len(frames_THWC), axis=0) if still else landmarks
