@@ -8,6 +8,7 @@ from eap.digest import code_digest, file_sha256, listing_digest
 
 CLIP_STORE = ("clips", "splits", "labels", "shapes", "frames", "mel", "landmarks")  # read by every training stage
 DATA = PreparedData(Path("results/data"))
+MACHINE = {"workers", "clip_limit_s"}  # values of section `data` that change no result
 GPU = 1 if cfg.compute.device == "cuda" else 0
 EMONET = cfg.labels.source == "emonet"
 
@@ -27,6 +28,23 @@ wildcard_constraints:
 def shard_file(table):
     """One shard of a table, its number being the wildcard; `eap.data.layout` owns the name."""
     return str(DATA.shard(table, 0)).replace("=0000", "={shard}")
+
+
+def cataloged(table):
+    """One shard of a table, once the catalog has decided which shards change.
+
+    Every rule over shards asks in this way: a rule behind it would otherwise run again for all of them, since Snakemake
+    marked it when it did not know yet.
+    """
+
+    def find(wildcards):
+        checkpoints.build_catalog.get()
+        path = DATA.shard(table, int(wildcards.shard))
+        if table == "listing" and not path.is_file():
+            raise WorkflowError(f"{path} is absent; remove {DATA.catalog}, and the catalog will write both again")
+        return path
+
+    return find
 
 
 def all_shards(table):

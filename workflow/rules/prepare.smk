@@ -54,7 +54,9 @@ rule download_data:
         " > {log:q} 2>&1"
 
 
-rule build_catalog:
+# A checkpoint, since it decides which shards are prepared again: it writes one listing per shard, and only those that
+# change. They are no outputs: Snakemake would take all of them for changed.
+checkpoint build_catalog:
     input:
         inventory=rules.download_data.output.inventory,
     output:
@@ -71,20 +73,22 @@ rule build_catalog:
         runtime=30,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "catalog"),
+        config=lambda wildcards, output: stage_sections(cfg, "catalog"),
+        recorded=f"{cfg.data.model_dump_json(exclude=MACHINE)} {cfg.emotions}",
         code=code_digest("eap.data.catalog"),
     shell:
         "python -m eap {params.tracking} catalog --config {params.config:q} --inventory {input.inventory:q}"
         " --catalog {output.catalog:q} > {log:q} 2>&1"
 
 
+# `update`: what stands in a shard already is kept, and the stage copies the clips that have not changed.
 rule extract_frames:
     input:
-        catalog=rules.build_catalog.output.catalog,
+        listing=cataloged("listing"),
     output:
-        frames=shard_file("frames"),
-        audio=shard_file("audio"),
-        media=shard_file("media"),
+        frames=update(shard_file("frames")),
+        audio=update(shard_file("audio")),
+        media=update(shard_file("media")),
     log:
         "results/logs/extract_frames/shard={shard}.log",
     benchmark:
@@ -97,20 +101,22 @@ rule extract_frames:
         runtime=480,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "frames"),
+        config=lambda wildcards, output: stage_sections(cfg, "frames"),
+        recorded=f"{cfg.video.model_dump_json()} {cfg.audio.model_dump_json()}",
         code=code_digest("eap.data.frames"),
     shell:
-        "python -m eap {params.tracking} frames --config {params.config:q} --catalog {input.catalog:q}"
-        " --shard {wildcards.shard} --frames {output.frames:q} --audio {output.audio:q} --media {output.media:q}"
+        "python -m eap {params.tracking} frames --config {params.config:q} --listing {input.listing:q}"
+        " --frames {output.frames:q} --audio {output.audio:q} --media {output.media:q}"
         " > {log:q} 2>&1"
 
 
 rule cache_landmarks:
     input:
-        frames=shard_file("frames"),
+        frames=cataloged("frames"),
+        media=cataloged("media"),
     output:
-        landmarks=shard_file("landmarks"),
-        clips=shard_file("landmark_clips"),
+        landmarks=update(shard_file("landmarks")),
+        clips=update(shard_file("landmark_clips")),
     log:
         "results/logs/cache_landmarks/shard={shard}.log",
     benchmark:
@@ -123,16 +129,17 @@ rule cache_landmarks:
         runtime=480,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "landmarks"),
+        config=lambda wildcards, output: stage_sections(cfg, "landmarks"),
+        recorded=cfg.landmarks.model_dump_json(),
         code=code_digest("eap.data.landmarks"),
     shell:
         "python -m eap {params.tracking} landmarks --config {params.config:q} --frames {input.frames:q}"
-        " --landmarks {output.landmarks:q} --clips {output.clips:q} > {log:q} 2>&1"
+        " --media {input.media:q} --landmarks {output.landmarks:q} --clips {output.clips:q} > {log:q} 2>&1"
 
 
 rule compute_mel:
     input:
-        audio=shard_file("audio"),
+        audio=cataloged("audio"),
     output:
         mel=shard_file("mel"),
     log:
@@ -171,7 +178,8 @@ rule index_clips:
         runtime=60,
     params:
         tracking=tracking,
-        config=stage_sections(cfg, "index"),
+        config=lambda wildcards, output: stage_sections(cfg, "index"),
+        recorded=cfg.data.shards,
         code=code_digest("eap.data.index"),
         data=subpath(input.catalog, parent=True),
     shell:
@@ -200,7 +208,11 @@ rule label_clips:
         tracking=tracking,
         # Section `compute` is read for EmoNet only, and does not change what its labels mean.
         config=lambda wildcards, output: stage_sections(cfg, "labels"),
-        recorded=[section.model_dump_json() for section in (cfg.data, cfg.video, cfg.labels)],
+        recorded=[
+            cfg.data.model_dump_json(exclude=MACHINE),
+            cfg.video.model_dump_json(),
+            cfg.labels.model_dump_json(),
+        ],
         code=code_digest("eap.data.pseudo_labels"),
         data=subpath(input.clips, parent=True),
     shell:

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from eap.data.clip_landmarks import detect_landmarks
 from eap.data.clip_store import Clip, ClipStore, resize_frame
 from eap.data.encode import PROVENANCE, write_video
-from eap.data.landmarks import detect_landmarks
 from eap.data.layout import PreparedData
 from eap.data.pose import LANDMARK_SCALE_PX
 from eap.data.pseudo_labels import smoothed_deviation
