@@ -355,6 +355,23 @@ def bench_phantom(
     typer.echo(json.dumps(measure(_configured(preset, presets, override).phantom, frames)))
 
 
+@bench.command("prepare")
+def bench_prepare(
+    clips: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of clips, at any depth.")],
+    preset: Preset = "paper",
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+    workers: Workers = N_CORES,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each, in turns; medians count.")] = 3,
+) -> None:
+    """Frames per second from decoding to Parquet, beside dlib's usual call on every frame and beside decoding alone."""
+    import json
+
+    from eap.data.prepare_bench import measure
+
+    typer.echo(json.dumps(measure(_configured(preset, presets, override), clips, workers, rounds)))
+
+
 @bench.command("step")
 def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: Override = []) -> None:  # noqa: B006
     """One full ANT step and one full ERA step on random data: seconds, parameters, GFLOPs per part."""

@@ -6,11 +6,14 @@ A decoder that hangs or crashes takes down one process and one clip, never the r
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, TimeoutError
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -53,6 +56,7 @@ class ClipPool:
         if self._pool is not None:
             self._pool.stop()
             self._pool.join()
+            self._pool = None
 
     def run(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result | ClipFault]:
         """The result of each item, in their order; `work` is a function of a module, its argument can be pickled.
@@ -76,6 +80,8 @@ class ClipPool:
             # state; the server has none, and imports what its children need once for all of them.
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(["eap.data.clip_frames", "eap.data.clip_landmarks"])
+            with _huge_pages():
+                forkserver.ensure_running()
             self._pool = ProcessPool(self.workers, initializer=_single_thread, context=context)
         return self._pool
 
@@ -86,6 +92,33 @@ class ClipPool:
             return ClipFault(f"took longer than {self.limit_s:g} s (data.clip_limit_s) and was stopped")
         except ProcessExpired as error:
             return ClipFault(f"crashed the process that read it ({_end(error.exitcode)})")
+
+
+@contextmanager
+def shared(pool: ClipPool | None, workers: int, limit_s: float) -> Iterator[ClipPool]:
+    """The pool that is there, left running; or one of its own for the block."""
+    if pool is not None:
+        yield pool
+        return
+    with ClipPool(workers, limit_s) as own:
+        yield own
+
+
+@contextmanager
+def _huge_pages() -> Iterator[None]:
+    """Programs started inside keep their memory in pages of 2 MB, where Linux has them.
+
+    dlib's predictor reads its 100 MB at random; with pages of 4 KB it waits for their addresses (a third of its time
+    on a busy machine).
+    """
+    if "GLIBC_TUNABLES" in os.environ:
+        yield
+        return
+    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+    try:
+        yield
+    finally:
+        del os.environ["GLIBC_TUNABLES"]
 
 
 def _single_thread() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from eap.digest import code_digest, value_digest
 from eap.schemas import TableError, read_table
 
 
-def made_from(module: str, *parts: Any) -> str:
-    """Digest of what a clip's rows are made from: the code of `module`, and anything JSON can say."""
-    return value_digest([code_digest(module), *parts])
+def made_from(module: str, settings: Any, sources: Iterable[Any]) -> list[str]:
+    """For each source, a digest of what its rows are made from: the code of `module`, the settings and the source."""
+    common = value_digest([code_digest(module), settings])
+    return [value_digest([common, source]) for source in sources]
 
 
 class EarlierShard:

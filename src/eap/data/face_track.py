@@ -8,9 +8,10 @@ the face has not moved by half a step, and follows the face by its landmarks fro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -47,12 +48,21 @@ class LandmarkPredictor(Protocol):
         ...
 
 
+class Place(NamedTuple):
+    """Where a head is: centre of the steady points and the root of their summed squared distances from it, px."""
+
+    x: float
+    y: float
+    size: float
+
+
 @dataclass(frozen=True)
 class Sighting:
     """A face in a frame."""
 
     points_P2: np.ndarray
     box: FaceBox
+    place: Place
     thumbnail: np.ndarray
     status: Status
     anchor: Sighting | None
@@ -116,7 +126,10 @@ def _detected(
     image: np.ndarray, predict: LandmarkPredictor, detect: Callable[[np.ndarray], FaceBox | None]
 ) -> Sighting | None:
     box = detect(image)
-    return Sighting(predict(image, box), box, _thumbnail(image), "detected", None) if box else None
+    if box is None:
+        return None
+    points = predict(image, box)
+    return Sighting(points, box, _place(points), _thumbnail(image), "detected", None)
 
 
 def _followed(
@@ -133,9 +146,10 @@ def _followed(
         anchor = before.anchor or before
         box = _moved_box(before, anchor)
         points = predict(image, box)
-        shift, scale = _motion(before.points_P2, points)
-        if np.abs(shift).max() <= MAX_JUMP * _width(box) and abs(scale - 1) <= MAX_JUMP:
-            return Sighting(points, box, thumbnail, "tracked", anchor)
+        place = _place(points)
+        shift = max(abs(place.x - before.place.x), abs(place.y - before.place.y))
+        if shift <= MAX_JUMP * _width(box) and abs(place.size / before.place.size - 1) <= MAX_JUMP:
+            return Sighting(points, box, place, thumbnail, "tracked", anchor)
     return _detected(image, predict, detect)
 
 
@@ -143,12 +157,15 @@ def _moved_box(before: Sighting, anchor: Sighting) -> FaceBox:
     """The box for the frame after `before`: that of `before`, unless the face has left it by half a step."""
     if before is anchor:
         return anchor.box
-    shift, scale = _motion(anchor.points_P2, before.points_P2)
-    old = anchor.box
-    middle = anchor.points_P2[STEADY].mean(0)
-    low = (np.array([old.left, old.top]) - middle) * scale + middle + shift
-    high = (np.array([old.right, old.bottom]) - middle) * scale + middle + shift
-    box = FaceBox(float(low[0]), float(low[1]), float(high[0]), float(high[1]), old.score)
+    old, start, now = anchor.box, anchor.place, before.place
+    scale = now.size / start.size
+    box = FaceBox(
+        left=(old.left - start.x) * scale + now.x,
+        top=(old.top - start.y) * scale + now.y,
+        right=(old.right - start.x) * scale + now.x,
+        bottom=(old.bottom - start.y) * scale + now.y,
+        score=old.score,
+    )
     return box if _distance(box, before.box) > HALF_STEP * _width(old) else before.box
 
 
@@ -159,12 +176,10 @@ def _agrees(before: Sighting | None, seen: Sighting | None) -> bool:
     return seen is not None and _distance(before.box, seen.box) <= MAX_STRAY * _width(seen.box)
 
 
-def _motion(from_P2: np.ndarray, to_P2: np.ndarray) -> tuple[np.ndarray, float]:
-    """Shift ``[2]`` of the steady points' centre, and the ratio of their sizes."""
-    old, new = from_P2[STEADY], to_P2[STEADY]
-    old_middle, new_middle = old.mean(0), new.mean(0)
-    old, new = old - old_middle, new - new_middle
-    return new_middle - old_middle, float(np.sqrt(np.vdot(new, new) / np.vdot(old, old)))
+def _place(points_P2: np.ndarray) -> Place:
+    steady = points_P2[STEADY].astype(np.float64)
+    x, y = steady.sum(0) / len(steady)
+    return Place(float(x), float(y), math.sqrt(np.vdot(steady, steady) - len(steady) * (x * x + y * y)))
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

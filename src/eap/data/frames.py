@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eap.data.clip_frames import ClipJob, media_row, prepare_clip
-from eap.data.clip_pool import ClipFault, ClipPool
+from eap.data.clip_pool import ClipFault, ClipPool, shared
 from eap.data.earlier import EarlierShard, made_from
 from eap.data.faces import predictor_path
 from eap.schemas import SCHEMAS, read_table, table_writer, write_table
@@ -43,13 +43,13 @@ def extract_frames(
     listed = read_table(listing, "listing").astype(object).where(lambda table: table.notna(), None)
     earlier = EarlierShard(media, "media", {"frames": frames, "audio": audio})
     values = {"video": config.video.model_dump(mode="json"), "audio": config.audio.model_dump(mode="json")}
-    digests = [made_from(__name__, row.sha256, row.audio_sha256, values) for row in listed.itertuples()]
+    digests = made_from(__name__, values, zip(listed.sha256, listed.audio_sha256, strict=True))
     kept = [earlier.row(clip_id, digest) for clip_id, digest in zip(listed.clip_id, digests, strict=True)]
     settings = {"sources": [listing], "config": values}
     rows: list[dict[str, Any]] = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        pool or ClipPool(config.data.workers, config.data.clip_limit_s) as processes,
+        shared(pool, config.data.workers, config.data.clip_limit_s) as processes,
         table_writer(frames, "frames", **settings) as write_frames,
         table_writer(audio, "audio", **settings) as write_audio,
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,22 @@ import pandas as pd
 import pyarrow as pa
 
 from eap.data.clip_landmarks import LandmarkJob, find_landmarks, load_predictor
-from eap.data.clip_pool import ClipFault, ClipPool
+from eap.data.clip_pool import ClipFault, ClipPool, shared
 from eap.data.earlier import EarlierShard, made_from
+from eap.data.face_track import Status
 from eap.data.row_groups import clip_groups
 from eap.schemas import SCHEMAS, read_table, table_writer, write_table
 from eap.stage import StageError, StageResult
 
 
 def cache_landmarks(
-    config: Any, frames: Path, media: Path, landmarks: Path, clips: Path, pool: ClipPool | None = None
+    config: Any,
+    frames: Path,
+    media: Path,
+    landmarks: Path,
+    clips: Path,
+    pool: ClipPool | None = None,
+    find: Callable[..., tuple[np.ndarray, list[Status]]] = find_landmarks,
 ) -> StageResult:
     """Landmarks of one shard; clips that stand in the tables already, made from the same, are copied.
 
@@ -35,6 +43,8 @@ def cache_landmarks(
         Table ``landmark_clips`` to write: every clip of `frames` with its status, reason and coverage.
     pool
         Processes that are there already; without, the stage starts and ends its own.
+    find
+        What searches a clip; another one only to be compared with.
 
     Raises
     ------
@@ -46,16 +56,16 @@ def cache_landmarks(
     earlier = EarlierShard(clips, "landmark_clips", {"landmarks": landmarks})
     listed = read_table(media, "media", ["clip_id", "status", "made_from"]).query("status == 'used'")
     values = section.model_dump(mode="json")
-    digests = [made_from(__name__, source, values) for source in listed.made_from]
+    digests = made_from(__name__, values, listed.made_from)
     kept = [earlier.row(clip_id, digest) for clip_id, digest in zip(listed.clip_id, digests, strict=True)]
     rows: list[dict[str, Any]] = []
     settings = {"sources": [frames], "config": values}
     with (
-        pool or ClipPool(config.data.workers, config.data.clip_limit_s) as processes,
+        shared(pool, config.data.workers, config.data.clip_limit_s) as processes,
         table_writer(landmarks, "landmarks", **settings) as write,
     ):
         jobs = _jobs(frames, listed, kept)
-        work = partial(find_landmarks, detector=section.detector, detect_every=section.detect_every)
+        work = partial(find, detector=section.detector, detect_every=section.detect_every)
         made = zip(jobs, processes.run(work, jobs), strict=True)
         for old, digest in zip(kept, digests, strict=True):
             if old is not None:
