@@ -23,7 +23,6 @@ bench = typer.Typer(no_args_is_help=True, help="Measurements, one JSON line each
 app.add_typer(bench, name="bench")
 
 ConfigOption = Annotated[str, typer.Option("--config", help="The stage's sections: JSON, or a YAML file's path.")]
-Shard = Annotated[int, typer.Option(min=0, help="Which shard of the catalog.")]
 Seed = Annotated[int, typer.Option(help="Seed of this run.")]
 In = Annotated[Path, typer.Option(exists=True, dir_okay=False)]
 Out = Annotated[Path, typer.Option(dir_okay=False)]
@@ -105,21 +104,22 @@ def catalog(context: typer.Context, config: ConfigOption, inventory: In, catalog
 
 
 @app.command()
-def frames(
-    context: typer.Context, config: ConfigOption, catalog: In, shard: Shard, frames: Out, audio: Out, media: Out
-) -> None:
-    """Decode one shard: face crops at the constant frame rate, 16 kHz mono audio, one status per clip."""
+def frames(context: typer.Context, config: ConfigOption, listing: In, frames: Out, audio: Out, media: Out) -> None:
+    """Decode one shard: face crops at the constant frame rate, 16 kHz mono audio, one status per clip.
+
+    Clips that stand in the tables already, made from the same bytes, settings and code, are copied.
+    """
     from eap.data.frames import extract_frames
 
-    _run(context, "frames", config, [catalog], lambda c, _: extract_frames(c, catalog, shard, frames, audio, media))
+    _run(context, "frames", config, [listing], lambda c, _: extract_frames(c, listing, frames, audio, media))
 
 
 @app.command()
-def landmarks(context: typer.Context, config: ConfigOption, frames: In, landmarks: Out, clips: Out) -> None:
+def landmarks(context: typer.Context, config: ConfigOption, frames: In, media: In, landmarks: Out, clips: Out) -> None:
     """68 landmarks of each frame of one shard, and each clip's coverage."""
     from eap.data.landmarks import cache_landmarks
 
-    _run(context, "landmarks", config, [frames], lambda c, _: cache_landmarks(c, frames, landmarks, clips))
+    _run(context, "landmarks", config, [frames], lambda c, _: cache_landmarks(c, frames, media, landmarks, clips))
 
 
 @app.command()
@@ -419,6 +419,23 @@ def bench_phantom(
     from eap.data.phantom.bench import measure
 
     typer.echo(json.dumps(measure(_configured(preset, presets, override).phantom, frames)))
+
+
+@bench.command("prepare")
+def bench_prepare(
+    clips: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of clips, at any depth.")],
+    preset: Preset = "paper",
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+    workers: Workers = N_CORES,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each, in turns; medians count.")] = 3,
+) -> None:
+    """Frames per second from decoding to Parquet, beside dlib's usual call on every frame and beside decoding alone."""
+    import json
+
+    from eap.data.prepare_bench import measure
+
+    typer.echo(json.dumps(measure(_configured(preset, presets, override), clips, workers, rounds)))
 
 
 @bench.command("step")

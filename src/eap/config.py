@@ -56,6 +56,7 @@ class DataConfig(Section):
     songs: bool = Field(description="dataset `ravdess`: use its songs too")
     shards: PositiveInt = Field(description="preparation jobs per stage (one Parquet file each)")
     workers: PositiveInt = Field(description="processes per preparation job")
+    clip_limit_s: PositiveFloat = Field(description="a clip that takes longer to decode or to search is set aside")
 
 
 class DownloadConfig(Section):
@@ -84,7 +85,7 @@ class VideoConfig(Section):
     fps: PositiveInt
     size: Annotated[int, Field(ge=64, le=1024)] = Field(description="side of the cached face crop, px; dlib needs 128")
     crop_scale: Annotated[float, Field(ge=1, le=4)] = Field(description="side of the crop / height of the landmarks")
-    detect_every: PositiveInt = Field(description="face detection on every n-th frame of the source video")
+    detect_every: PositiveInt = Field(description="the crop comes from faces in every n-th frame of the source")
     min_frames: PositiveInt = Field(description="shorter clips are set aside")
     max_frames: PositiveInt = Field(description="longer clips are set aside")
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
@@ -122,6 +123,7 @@ class LandmarkConfig(Section):
     """The landmark estimator of the cache (not the differentiable one of L_lip)."""
 
     detector: Literal["dlib", "fan"]
+    detect_every: PositiveInt = Field(description="faces are detected on every n-th frame, and tracked in between")
     max_gap: Annotated[int, Field(ge=0)] = Field(description="longest run of missed frames that is interpolated")
     min_coverage: Probability = Field(description="share of detected frames below which a clip is set aside")
 
@@ -423,8 +425,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "download": ("data", "download"),
     "catalog": ("data", "emotions"),
     "frames": ("data", "video", "audio"),
-    "landmarks": ("data", "video", "landmarks"),
-    "mel": ("data", "audio"),
+    "landmarks": ("data", "landmarks"),
+    "mel": ("audio",),
     "index": ("data",),
     "labels": ("data", "video", "labels", "compute"),
     "split": ("split", "ant"),

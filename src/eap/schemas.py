@@ -6,7 +6,8 @@ that a file of another version or another kind is refused instead of misread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,18 @@ SCHEMAS: dict[str, pa.Schema] = {
     "inventory": _schema(path=pa.string(), size_bytes=pa.int64(), sha256=pa.string(), url=pa.string()),
     # status "listed" or "set_aside" (file missing, checksum wrong, emotion outside the config, ...)
     "catalog": _schema(**_CATALOG, **_STATUS),
-    # one row per clip of the shard that the catalog listed
-    "media": _schema(clip_id=pa.string(), **_STATUS, **_MEDIA),
-    # one row per frame; one row group per clip
+    # what one shard's frames are made of; written only when it changes
+    "listing": _schema(
+        clip_id=pa.string(), path=pa.string(), sha256=pa.string(), audio_path=pa.string(), audio_sha256=pa.string()
+    ),
+    # one row per clip of the shard's listing; made_from: digest of the clip's bytes, the settings and the code
+    "media": _schema(clip_id=pa.string(), **_STATUS, **_MEDIA, made_from=pa.string()),
+    # one row per frame; row groups of eap.data.row_groups.FRAMES_PER_GROUP, each of one clip
     "frames": _schema(clip_id=pa.string(), frame=pa.int32(), jpeg=pa.binary()),
     "audio": _schema(clip_id=pa.string(), n_samples=pa.int64(), pcm16=pa.binary()),
-    # px at video.size; status detected | interpolated
+    # px at video.size; status detected | tracked | interpolated
     "landmarks": _schema(clip_id=pa.string(), frame=pa.int32(), landmarks=_POINTS, status=pa.string()),
-    "landmark_clips": _schema(clip_id=pa.string(), **_STATUS, coverage=pa.float32()),
+    "landmark_clips": _schema(clip_id=pa.string(), **_STATUS, coverage=pa.float32(), made_from=pa.string()),
     "mel": _schema(clip_id=pa.string(), frame=pa.int32(), mel=pa.list_(pa.float32())),
     # the whole catalog with its final status: used | set_aside
     "clips": _schema(**_CATALOG, **_STATUS, **_MEDIA, coverage=pa.float32()),
@@ -354,11 +359,32 @@ def write_table(
     """
     if isinstance(tables, pd.DataFrame) or (isinstance(tables, list) and not _holds_tables(tables)):
         tables = [to_table(name, tables)]
+    with table_writer(path, name, sources, config) as write:
+        for table in tables:
+            write(table)
+
+
+@contextmanager
+def table_writer(
+    path: str | Path, name: str, sources: Sequence[str | Path] = (), config: Any = None
+) -> Iterator[Callable[[pa.Table], None]]:
+    """A function that appends one row group; the file appears, as in `write_table`, when the block ends well."""
     digest = value_digest([name, FORMAT_VERSION, [source_digest(source) for source in sources], config])
     schema = SCHEMAS[name].with_metadata({"eap.table": name, "eap.format": str(FORMAT_VERSION), "eap.source": digest})
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for table in tables:
-            writer.write_table(table.cast(schema), row_group_size=max(len(table), 1))
+    # JPEG is compressed already; extremes of pictures and sound say nothing
+    bulky = [column for column in schema.names if pa.types.is_binary(schema.field(column).type)]
+    rest = [column for column in schema.names if column not in bulky]
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(
+            temporary,
+            schema,
+            compression={column: "none" if column == "jpeg" else "zstd" for column in schema.names},
+            use_dictionary=rest,
+            write_statistics=rest,
+        ) as writer,
+    ):
+        yield lambda table: writer.write_table(table.cast(schema), row_group_size=max(len(table), 1))
 
 
 def read_table(

@@ -17,6 +17,7 @@ import pandas as pd
 
 import eap
 from eap.config import load_config
+from eap.data.catalog import shard_of
 from eap.data.layout import PreparedData
 from eap.digest import text_digest
 from eap.schemas import write_table
@@ -115,10 +116,13 @@ def write_catalog(folder: Path, checkout: Path, paths: list[str]) -> None:
             "split_key": [part[0] for part in parts], "emotion": [part[3] for part in parts], "labelled": True,
             "intensity_level": [part[4] for part in parts], "sentence": [part[5][:3] for part in parts],
             "sha256": [text_digest(path) for path in paths], "size_bytes": 0, "status": "listed", "stage": "catalog",
-            "shard": [number % shards for number in range(len(paths))],
+            "shard": [shard_of(path, shards) for path in paths],
         }
     )  # fmt: skip
     write_table(data.catalog, "catalog", catalog, sources=[data.inventory])
+    for shard in range(shards):
+        rows = catalog.loc[catalog["shard"] == shard, ["clip_id", "path", "sha256"]]
+        write_table(data.shard("listing", shard), "listing", rows)
 
 
 def snakemake(checkout: Path, folder: Path, *arguments: str) -> Run:

@@ -24,9 +24,9 @@ def test_names_are_those_of_mead_and_enough() -> None:
 
 
 def test_the_catalog_deals_all_clips_to_all_shards(tmp_path: Path) -> None:
-    write_catalog(tmp_path, CHECKOUT, list(islice(clip_paths(), 70)))
+    write_catalog(tmp_path, CHECKOUT, list(islice(clip_paths(), 700)))
     catalog = read_table(PreparedData(tmp_path / "results" / "data").catalog, "catalog")
-    assert (len(catalog), catalog.shard.nunique(), catalog.sha256.nunique()) == (70, 32, 70)
+    assert (len(catalog), catalog.shard.nunique(), catalog.sha256.nunique()) == (700, 32, 700)
     assert set(catalog.status) == {"listed"}
 
 

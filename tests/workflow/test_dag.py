@@ -33,7 +33,6 @@ TINY = {
     "preset": "clips",
     "seeds": [0],
     "data": {"shards": 2},
-    "video": {"detect_every": 25},
     "split": {"test": 0.3},
     "model": {
         "image_size": 32, "base_channels": 8, "max_channels": 16, "residual_blocks": 1, "d_model": 16,

@@ -15,7 +15,9 @@ from eap.config import STAGES
 RULES = {
     match[1]: match[2]
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
-    for match in re.finditer(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for match in re.finditer(
+        r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(encoding="utf-8"), flags=re.M | re.S
+    )
 }
 STAGE_OF = {name: re.search(r"\{params\.tracking\} ([\w-]+)", body)[1] for name, body in RULES.items()}
 

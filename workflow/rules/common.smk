@@ -13,6 +13,7 @@ CLIP_STORE = ("clips", "splits", "labels", "shapes", "frames", "mel", "landmarks
 # values has a folder of its own, results/data-<experiment>. The wildcard `data` is the folder's name.
 CORPUS = PreparedData(Path("results/data"))
 DATA = PreparedData(Path("results/{data}"))
+MACHINE = {"workers", "clip_limit_s"}  # values of section `data` that change no result
 
 URI = cfg.tracking.uri or "sqlite:///results/mlflow/mlflow.db"
 TRACKING = f"--tracking {shlex.quote(URI)} --experiment {shlex.quote(cfg.tracking.experiment)}"
@@ -71,6 +72,31 @@ def emonet(wildcards):
 def shard_file(table):
     """One shard of a table, its number being the wildcard; `eap.data.layout` owns the name."""
     return str(DATA.shard(table, 0)).replace("=0000", "={shard}")
+
+
+def cataloged(table):
+    """One shard of a table, once the catalog has decided which shards change.
+
+    Every rule over shards asks in this way: a rule behind it would otherwise run again for all of them, since Snakemake
+    marked it when it did not know yet.
+    """
+
+    def find(wildcards):
+        catalog = checkpoints.build_catalog.get(data=wildcards.data).output.catalog
+        path = PreparedData(Path("results") / wildcards.data).shard(table, int(wildcards.shard))
+        if table == "listing" and not path.is_file():
+            raise WorkflowError(f"{path} is absent; remove {catalog}, and the catalog will write both again")
+        return path
+
+    return find
+
+
+def values_of(*names):
+    """A param that is recorded: the values of some sections, but for those that change no result."""
+    return lambda wildcards: [
+        getattr(config_of(wildcards), name).model_dump_json(exclude=MACHINE if name == "data" else None)
+        for name in names
+    ]
 
 
 def prepared(*tables):

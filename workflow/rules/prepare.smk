@@ -54,7 +54,9 @@ rule download_data:
         " > {log:q} 2>&1"
 
 
-rule build_catalog:
+# A checkpoint, since it decides which shards are prepared again: it writes one listing per shard, and only those that
+# change. They are no outputs: Snakemake would take all of them for changed.
+checkpoint build_catalog:
     input:
         inventory=rules.download_data.output.inventory,
     output:
@@ -71,20 +73,22 @@ rule build_catalog:
         runtime=30,
     params:
         tracking=tracking,
-        config=sections("catalog"),
+        config=sections_unrecorded("catalog"),
+        recorded=lambda wildcards: [*values_of("data")(wildcards), config_of(wildcards).emotions],
         code=code_digest("eap.data.catalog"),
     shell:
         "python -m eap {params.tracking} catalog --config {params.config:q} --inventory {input.inventory:q}"
         " --catalog {output.catalog:q} > {log:q} 2>&1"
 
 
+# `update`: what stands in a shard already is kept, and the stage copies the clips that have not changed.
 rule extract_frames:
     input:
-        catalog=rules.build_catalog.output.catalog,
+        listing=cataloged("listing"),
     output:
-        frames=shard_file("frames"),
-        audio=shard_file("audio"),
-        media=shard_file("media"),
+        frames=update(shard_file("frames")),
+        audio=update(shard_file("audio")),
+        media=update(shard_file("media")),
     log:
         "results/logs/{data}/extract_frames/shard={shard}.log",
     benchmark:
@@ -97,20 +101,22 @@ rule extract_frames:
         runtime=480,
     params:
         tracking=tracking,
-        config=sections("frames"),
+        config=sections_unrecorded("frames"),
+        recorded=values_of("video", "audio"),
         code=code_digest("eap.data.frames"),
     shell:
-        "python -m eap {params.tracking} frames --config {params.config:q} --catalog {input.catalog:q}"
-        " --shard {wildcards.shard} --frames {output.frames:q} --audio {output.audio:q} --media {output.media:q}"
+        "python -m eap {params.tracking} frames --config {params.config:q} --listing {input.listing:q}"
+        " --frames {output.frames:q} --audio {output.audio:q} --media {output.media:q}"
         " > {log:q} 2>&1"
 
 
 rule cache_landmarks:
     input:
-        frames=shard_file("frames"),
+        frames=cataloged("frames"),
+        media=cataloged("media"),
     output:
-        landmarks=shard_file("landmarks"),
-        clips=shard_file("landmark_clips"),
+        landmarks=update(shard_file("landmarks")),
+        clips=update(shard_file("landmark_clips")),
     log:
         "results/logs/{data}/cache_landmarks/shard={shard}.log",
     benchmark:
@@ -123,16 +129,17 @@ rule cache_landmarks:
         runtime=480,
     params:
         tracking=tracking,
-        config=sections("landmarks"),
+        config=sections_unrecorded("landmarks"),
+        recorded=values_of("landmarks"),
         code=code_digest("eap.data.landmarks"),
     shell:
         "python -m eap {params.tracking} landmarks --config {params.config:q} --frames {input.frames:q}"
-        " --landmarks {output.landmarks:q} --clips {output.clips:q} > {log:q} 2>&1"
+        " --media {input.media:q} --landmarks {output.landmarks:q} --clips {output.clips:q} > {log:q} 2>&1"
 
 
 rule compute_mel:
     input:
-        audio=shard_file("audio"),
+        audio=cataloged("audio"),
     output:
         mel=shard_file("mel"),
     log:
@@ -171,7 +178,8 @@ rule index_clips:
         runtime=60,
     params:
         tracking=tracking,
-        config=sections("index"),
+        config=sections_unrecorded("index"),
+        recorded=cfg.data.shards,
         code=code_digest("eap.data.index"),
         data=subpath(input.catalog, parent=True),
     shell:
@@ -201,9 +209,7 @@ rule label_clips:
         tracking=tracking,
         # Section `compute` is read for EmoNet only, and does not change what its labels mean.
         config=sections_unrecorded("labels"),
-        recorded=lambda wildcards: [
-            getattr(config_of(wildcards), name).model_dump_json() for name in ("data", "video", "labels")
-        ],
+        recorded=values_of("data", "video", "labels"),
         code=code_digest("eap.data.pseudo_labels"),
         data=subpath(input.clips, parent=True),
     shell:

@@ -5,6 +5,7 @@ A clip's clock starts at its first timestamp, of video or audio.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import av
 import numpy as np
 
-from eap.data.media import MediaError, Sound, Timeline, read_sound, read_timeline
+from eap.data.media import MediaError, Timeline, read_timeline
+from eap.data.sound import Sound, read_sound
 
 CUT_OFF_S = 0.1
 """A file that ends this much earlier than its header says was cut off (CHOSEN: codecs pad up to a packet, 64 ms)."""
@@ -52,35 +54,31 @@ def ticks(times_s: np.ndarray, end_s: float, fps: int) -> np.ndarray:
     return np.maximum(np.searchsorted(times_s, np.arange(n_ticks) / fps + half, side="right") - 1, 0)
 
 
-def fit_sound(sound: Sound, origin_s: float, sample_rate: int, n_samples: int) -> np.ndarray:
-    """The audio at `sample_rate`, float32 ``[n_samples]``, sample 0 at `origin_s`; silence where there is none."""
+def fit_sound(sound: Sound, origin_s: float, n_samples: int) -> np.ndarray:
+    """The audio as float32 ``[n_samples]``, sample 0 at `origin_s` (to half a sample); silence where there is none."""
     shift = round((sound.start_s - origin_s) * sound.sample_rate)
     waveform = sound.waveform[-shift:] if shift < 0 else np.pad(sound.waveform, (shift, 0))
-    if len(waveform) and sound.sample_rate != sample_rate:
-        waveform = resample(waveform, sound.sample_rate, sample_rate)
     waveform = np.clip(waveform[:n_samples], -1, 1).astype(np.float32)
     return np.pad(waveform, (0, n_samples - len(waveform)))
 
 
-def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """Float32 ``[L]`` at another sample rate, ``[about L to_hz / from_hz]``, without delay.
-
-    ffmpeg's resampler: as exact as scipy's or torchaudio's (its delay of zero is tested), and here already; importing
-    one of those would take longer than the work.
-    """
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=to_hz)
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform[None], np.float32), format="fltp", layout="mono")
-    frame.sample_rate = from_hz
-    return np.concatenate([part.to_ndarray()[0] for part in [*resampler.resample(frame), *resampler.resample(None)]])
-
-
-def read_clip(path: Path, video: Any, audio: Any) -> Clip:
+def read_clip(
+    path: Path,
+    sound_path: Path,
+    video: Any,
+    audio: Any,
+    visit: Callable[[int, av.VideoFrame], None] = lambda index, frame: None,
+) -> Clip:
     """A clip's timing and audio at the configured rates.
 
     Parameters
     ----------
+    sound_path
+        The same file, or the sound's own (MEAD).
     video, audio
         Sections of the configuration: fps, min_frames, max_frames; sample_rate, hop_length.
+    visit
+        Sees each decoded frame, as in `read_timeline`.
 
     Raises
     ------
@@ -88,8 +86,8 @@ def read_clip(path: Path, video: Any, audio: Any) -> Clip:
         If the clip cannot be used.
     """
     max_s = (video.max_frames + 1) / video.fps
-    timeline = read_timeline(path, max_s)
-    sound = read_sound(path, max_s + 1)
+    timeline = read_timeline(path, max_s, visit)
+    sound = read_sound(sound_path, max_s + 1, audio.sample_rate)
     first = float(timeline.times_s[0])
     origin = min(first, sound.start_s)
     if first - origin >= 1 / video.fps:  # audio leads in: without this, the first picture would stand still
@@ -103,7 +101,7 @@ def read_clip(path: Path, video: Any, audio: Any) -> Clip:
             f"{len(frame_of_tick)} frames at {video.fps} fps; allowed are {video.min_frames} to {video.max_frames} "
             "(video.min_frames, video.max_frames)"
         )
-    waveform = fit_sound(sound, origin, audio.sample_rate, len(frame_of_tick) * audio.hop_length)
+    waveform = fit_sound(sound, origin, len(frame_of_tick) * audio.hop_length)
     return Clip(timeline, frame_of_tick, waveform, video_s, audio_s)
 
 

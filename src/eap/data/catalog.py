@@ -12,8 +12,10 @@ from typing import Any
 
 from eap.data.datasets.adapters import ADAPTERS
 from eap.data.datasets.interface import ClipEntry
+from eap.data.layout import PreparedData
 from eap.data.listing import content_fault, is_numbered_copy
-from eap.schemas import read_table, write_table
+from eap.digest import file_sha256, text_digest
+from eap.schemas import read_table, to_table, write_table
 from eap.stage import StageResult
 
 
@@ -28,7 +30,8 @@ def build_catalog(config: Any, inventory: Path, catalog: Path) -> StageResult:
         Table ``inventory``.
     catalog
         Table ``catalog`` to write, sorted by clip id. Every clip of the inventory and every line of a manifest has
-        one row; a row that cannot be used is `set_aside` with its reason.
+        one row; a row that cannot be used is `set_aside` with its reason. Beside it, one table ``listing`` per shard:
+        a listing that would not change is not touched, so that nothing is prepared again.
 
     Raises
     ------
@@ -40,20 +43,50 @@ def build_catalog(config: Any, inventory: Path, catalog: Path) -> StageResult:
     entries = ADAPTERS[config.data.dataset](list(files), config.data)
     rows: list[dict[str, Any]] = []
     first_of: dict[str, str] = {}
-    n_listed = 0
     for entry in sorted(entries, key=lambda entry: entry.path):
         reason = _name_fault(entry.path) or entry.reason or _fault(entry, files, root, config.emotions, first_of)
         row = _row(entry, files.get(entry.path))
         row.update(status="set_aside" if reason else "listed", stage="catalog", reason=reason)
         if reason is None:
-            row["shard"] = n_listed % config.data.shards
-            n_listed += 1
+            row["shard"] = shard_of(entry.path, config.data.shards)
         rows.append(row)
-    write_table(catalog, "catalog", rows, sources=[inventory], config=config.model_dump(mode="json"))
-    speakers = {row["speaker_id"] for row in rows if row["status"] == "listed"}
+    listed = [row for row in rows if row["status"] == "listed"]
+    n_changed = _write_listings(PreparedData(catalog.parent), listed, files, root, config.data.shards)
+    values = config.model_dump(mode="json", exclude={"data": {"workers", "clip_limit_s"}})
+    write_table(catalog, "catalog", rows, sources=[inventory], config=values)
+    n_speakers = len({row["speaker_id"] for row in listed})
     return StageResult(
-        {"n_listed": n_listed, "n_set_aside": len(rows) - n_listed, "n_speakers": len(speakers)},
-    )
+        {
+            "n_listed": len(listed), "n_set_aside": len(rows) - len(listed), "n_speakers": n_speakers,
+            "n_changed_shards": n_changed,
+        }
+    )  # fmt: skip
+
+
+def shard_of(clip_id: str, shards: int) -> int:
+    """The shard of a clip: by its name alone, so that other clips do not move it."""
+    return int(text_digest(clip_id), 16) % shards
+
+
+def _write_listings(
+    data: PreparedData, listed: list[dict[str, Any]], files: Mapping[str, Any], root: Path, shards: int
+) -> int:
+    """Write the listings that changed; returns how many."""
+    parts: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
+    for row in listed:
+        sound = row["audio_path"]
+        known = files.get(sound)
+        digest = (known.sha256 if known is not None else file_sha256(root / sound)) if sound else None
+        parts[row["shard"]].append(
+            {name: row[name] for name in ("clip_id", "path", "sha256", "audio_path")} | {"audio_sha256": digest}
+        )
+    n_changed = 0
+    for shard, rows in enumerate(parts):
+        path, table = data.shard("listing", shard), to_table("listing", rows)
+        if not path.is_file() or not read_table(path, "listing").equals(table.to_pandas()):
+            write_table(path, "listing", [table])
+            n_changed += 1
+    return n_changed
 
 
 def _row(entry: ClipEntry, file: Any) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import av
 import cv2
 import numpy as np
 
 from eap.data.faces import FaceBox, detect_faces, predict_landmarks
-from eap.data.media import MediaError
+from eap.data.media import MediaError, to_image
 
 DETECTION_SIDE_PX = 720
 """Larger pictures are reduced for detection, which is slow and has faces enough of at least 80 px (CHOSEN)."""
@@ -30,44 +31,65 @@ class CropBox:
     size: int
 
 
-def locate_face(key_frames: Callable[[], Iterable[np.ndarray]], crop_scale: float) -> CropBox:
-    """The square that holds the clip's face.
+class FaceLocator:
+    """Finds the square that holds a clip's face, from some key frames.
 
     Parameters
     ----------
-    key_frames
-        Called for each pass over the key frames, RGB uint8 ``[H, W, 3]``. A second pass doubles the pictures, and is
-        made only if the first found no face at all.
-    crop_scale
-        Side of the square / median height of the landmarks.
-
-    Raises
-    ------
-    MediaError
-        If fewer than half of the key frames show a face, or at least half show several.
+    every
+        Every n-th frame is a key frame.
     """
-    counts: list[int] = []
-    landmarks: list[np.ndarray] = []
-    for upsample in (0, 1):
-        counts, landmarks = [], []
-        for image in key_frames():
-            faces = find_faces(image, upsample)
-            counts.append(len(faces))
-            if faces:
-                landmarks.append(predict_landmarks(image, faces[0]))
-        if landmarks:
-            break
-    _check_counts(np.array(counts))
-    return crop_box(np.stack(landmarks), crop_scale)
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._counts: list[int] = []
+        self._landmarks: list[np.ndarray] = []
+
+    def visit(self, index: int, frame: av.VideoFrame, upsample: int = 0) -> None:
+        """Look at the frame with this number, if it is a key frame.
+
+        Grey pictures do: what is searched for is the median of a few boxes.
+        """
+        if index % self._every == 0:
+            self.look(to_image(frame, "gray"), upsample)
+
+    def look(self, image: np.ndarray, upsample: int = 0) -> None:
+        """Look for faces in a picture, grey or RGB, which may be doubled first."""
+        faces = find_faces(image, upsample)
+        self._counts.append(len(faces))
+        if faces:
+            self._landmarks.append(predict_landmarks(image, faces[0]))
+
+    def crop_box(self, again: Iterable[av.VideoFrame], crop_scale: float) -> CropBox:
+        """The square.
+
+        Parameters
+        ----------
+        again
+            The clip's frames; iterated only if no face was found at all, to look again in doubled pictures.
+        crop_scale
+            Side of the square / median height of the landmarks.
+
+        Raises
+        ------
+        MediaError
+            If fewer than half of the key frames show a face, or at least half show several.
+        """
+        if not self._landmarks:
+            self._counts = []
+            for index, frame in enumerate(again):
+                self.visit(index, frame, upsample=1)
+        _check_counts(np.array(self._counts))
+        return crop_box(np.stack(self._landmarks), crop_scale)
 
 
-def find_faces(image_HWC: np.ndarray, upsample: int) -> list[FaceBox]:
-    """Faces in a picture of any size; boxes in the picture's own px, the most confident first."""
-    scale = min(1.0, DETECTION_SIDE_PX / max(image_HWC.shape[:2]))
+def find_faces(image: np.ndarray, upsample: int) -> list[FaceBox]:
+    """Faces in a picture of any size, grey or RGB; boxes in the picture's own px, the most confident first."""
+    scale = min(1.0, DETECTION_SIDE_PX / max(image.shape[:2]))
     if scale < 1:
-        small = cv2.resize(image_HWC, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         return [_scaled(box, 1 / scale) for box in detect_faces(small, upsample)]
-    return detect_faces(image_HWC, upsample)
+    return detect_faces(image, upsample)
 
 
 def crop_box(landmarks_NP2: np.ndarray, crop_scale: float) -> CropBox:

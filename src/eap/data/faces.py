@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import cv2
 import dlib
 import numpy as np
 
 from eap.stage import StageError
 
 PREDICTOR_FILE = "shape_predictor_68_face_landmarks.dat"
+_CHANNEL_MEAN = np.array([[1 / 3, 1 / 3, 1 / 3, -1 / 3]])
+"""Rounded to the nearest, this is the mean of three integers rounded down."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def _predictor() -> dlib.shape_predictor:
 
 
 def detect_faces(image_HWC: np.ndarray, upsample: int = 0) -> list[FaceBox]:
-    """Frontal faces in an RGB uint8 image, the most confident first.
+    """Frontal faces in an RGB or grey uint8 image, the most confident first.
 
     Parameters
     ----------
@@ -74,8 +77,9 @@ def detect_faces(image_HWC: np.ndarray, upsample: int = 0) -> list[FaceBox]:
     return sorted(found, key=lambda box: -box.score)
 
 
-def predict_landmarks(image_HWC: np.ndarray, box: FaceBox) -> np.ndarray:
-    """The 68 landmarks, float32 ``[68, 2]`` in px, of the face in `box`."""
+def predict_landmarks(image: np.ndarray, box: FaceBox) -> np.ndarray:
+    """The 68 landmarks, float32 ``[68, 2]`` in px, of the face in `box`; the picture is RGB or grey."""
     rectangle = dlib.rectangle(*(round(edge) for edge in (box.left, box.top, box.right, box.bottom)))
-    points = _predictor()(np.ascontiguousarray(image_HWC), rectangle)
-    return np.array([(points.part(i).x, points.part(i).y) for i in range(points.num_parts)], np.float32)
+    # The predictor sees (R + G + B) // 3; made here, for all pixels at once, that is faster and the same to the bit
+    grey = cv2.transform(np.ascontiguousarray(image), _CHANNEL_MEAN) if image.ndim == 3 else image
+    return np.array([(point.x, point.y) for point in _predictor()(grey, rectangle).parts()], np.float32)

@@ -49,11 +49,11 @@ def index_clips(config: Any, data: PreparedData, clips: Path) -> StageResult:
                 f"{shards[0].parent} and run stage {stage} again"
             )
         found = found.loc[waiting]
-        table = table.join(found.drop(columns=STATUS))
+        table = table.join(found.drop(columns=[*STATUS, "made_from"]))
         table.loc[waiting, STATUS] = found[STATUS]
         waiting = found.index[found.status == "used"]
     order = SCHEMAS["clips"].names
-    write_table(clips, "clips", _whole_numbers(table[order]), sources=sources, config=config.model_dump(mode="json"))
+    write_table(clips, "clips", _whole_numbers(table[order]), sources=sources)
     n_used = int((table.status == "used").sum())
     return StageResult({"n_used": n_used, "n_set_aside": len(table) - n_used})
 

@@ -50,7 +50,7 @@ class PreparedData:
         return self.root / "splits.parquet"
 
     def shard(self, table: str, shard: int) -> Path:
-        """One shard of `frames`, `audio`, `media`, `landmarks`, `landmark_clips` or `mel`."""
+        """One shard of `listing`, `frames`, `audio`, `media`, `landmarks`, `landmark_clips` or `mel`."""
         return self.root / table / f"shard={shard:04d}.parquet"
 
     def shards(self, table: str) -> list[Path]:

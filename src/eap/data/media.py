@@ -1,11 +1,11 @@
-"""Decoding with PyAV: frames with their timestamps, mono audio with its start.
+"""Decoding with PyAV: containers, frames with their timestamps.
 
 What cannot be decoded or trusted (no audio, damage, holes) raises `MediaError`; its message becomes the clip's reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,6 @@ import numpy as np
 
 MAX_SIDE_PX = 4096
 """Larger pictures are refused before any is decoded (CHOSEN: twice the side of full HD)."""
-
-MAX_JUMP_S = 0.1
-"""Audio whose timestamps jump by more has a hole (CHOSEN: rounding and packet sizes stay far below)."""
 
 
 class MediaError(ValueError):
@@ -38,22 +35,6 @@ class Timeline:
     height_px: int
     declared_s: float | None
     """Duration according to the header."""
-
-
-@dataclass(frozen=True)
-class Sound:
-    """Mono audio as it stands in the file."""
-
-    waveform: np.ndarray
-    """Float32 ``[L]`` in [-1, 1]."""
-    sample_rate: int
-    start_s: float
-    """Time of the first sample on the container's clock."""
-
-    @property
-    def end_s(self) -> float:
-        """End of the last sample."""
-        return self.start_s + len(self.waveform) / self.sample_rate
 
 
 @contextmanager
@@ -94,19 +75,26 @@ def iterate_images(path: Path) -> Iterator[np.ndarray]:
         yield to_image(frame)
 
 
-def to_image(frame: av.VideoFrame) -> np.ndarray:
-    """A frame as RGB uint8 ``[H, W, 3]``, turned upright where the file says that the camera was not."""
-    image = frame.to_ndarray(format="rgb24")
+def to_image(frame: av.VideoFrame, pixels: str = "rgb24") -> np.ndarray:
+    """A frame as RGB uint8 ``[H, W, 3]``, turned upright where the file says that the camera was not.
+
+    With `pixels` "gray" its brightness, ``[H, W]``.
+    """
+    image = frame.to_ndarray(format=pixels)
     return np.ascontiguousarray(np.rot90(image, frame.rotation // 90)) if frame.rotation % 360 else image
 
 
-def read_timeline(path: Path, max_s: float) -> Timeline:
+def read_timeline(
+    path: Path, max_s: float, visit: Callable[[int, av.VideoFrame], None] = lambda index, frame: None
+) -> Timeline:
     """Timestamps of a video's frames, without converting any picture.
 
     Parameters
     ----------
     max_s
         Longer videos are refused as soon as this is passed.
+    visit
+        Called with the number of each frame and the frame, so that others need not decode it again.
 
     Raises
     ------
@@ -120,10 +108,11 @@ def read_timeline(path: Path, max_s: float) -> Timeline:
             raise MediaError(f"video frame {len(times)} has no timestamp")
         if times and frame.time <= times[-1]:
             raise MediaError(f"video timestamps go back from {times[-1]:.3f} to {frame.time:.3f} s")
+        if times and frame.time - times[0] > max_s:
+            raise MediaError(f"longer than {max_s:.2f} s (video.max_frames)")
+        visit(len(times), frame)
         times.append(frame.time)
         last = frame
-        if frame.time - times[0] > max_s:
-            raise MediaError(f"longer than {max_s:.2f} s (video.max_frames)")
     if last is None or len(times) < 2:
         raise MediaError(f"{len(times)} video frames: not a video")
     step = float(np.median(np.diff(times)))
@@ -132,45 +121,6 @@ def read_timeline(path: Path, max_s: float) -> Timeline:
         declared = container.duration / av.time_base if container.duration else None
     fps = (len(times) - 1) / (times[-1] - times[0])
     return Timeline(np.array(times), times[-1] + own, fps, last.width, last.height, declared)
-
-
-def read_sound(path: Path, max_s: float) -> Sound:
-    """The audio of a clip, channels averaged, up to where the file says that it ends.
-
-    Codecs fill their last packet with silence (AAC: up to 64 ms at 16 kHz); the stream's own duration leaves it out.
-
-    Raises
-    ------
-    MediaError
-        If there is none, it cannot be decoded, has gaps, or runs on for more than `max_s`.
-    """
-    blocks: list[np.ndarray] = []
-    n_samples, n_last, start = 0, 0, 0.0
-    with open_media(path) as container:
-        if not container.streams.audio:
-            raise MediaError("no audio stream")
-        stream = container.streams.best("audio")
-        rate = stream.codec_context.sample_rate
-        to_float = av.AudioResampler(format="fltp")  # rate and channels stay as they are: no filter, no delay
-        for frame in container.decode(stream):
-            if frame.time is None:
-                raise MediaError(f"audio after {n_samples / rate:.3f} s has no timestamp")
-            if not blocks:
-                start = frame.time
-            jump = frame.time - start - n_samples / rate
-            if abs(jump) > MAX_JUMP_S:
-                raise MediaError(f"audio timestamps jump by {jump:.3f} s at {frame.time:.3f} s")
-            for part in to_float.resample(frame):
-                blocks.append(part.to_ndarray().mean(0, dtype=np.float32))
-                n_samples += part.samples
-                n_last = part.samples
-            if n_samples > max_s * rate:
-                raise MediaError(f"audio longer than {max_s:.2f} s (video.max_frames)")
-        declared = stream.duration and round(stream.duration * stream.time_base * rate)
-    if not n_samples:
-        raise MediaError("the audio stream is empty")
-    padded = bool(declared) and 0 < n_samples - declared < n_last
-    return Sound(np.concatenate(blocks)[: declared if padded else None], rate, start)
 
 
 def _check_size(width_px: int, height_px: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import librosa
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import torch
 import torchaudio.functional as F
@@ -19,6 +20,9 @@ from eap.stage import StageResult
 
 MIN_AMPLITUDE = 1e-5
 """-100 dB: below it a logarithm shows only rounding (as Wav2Lip)."""
+
+BLOCK_COLUMNS = 1500
+"""Columns that are computed at once (CHOSEN: a minute)."""
 
 
 def cache_mel(config: Any, audio: Path, mel: Path) -> StageResult:
@@ -33,7 +37,8 @@ def cache_mel(config: Any, audio: Path, mel: Path) -> StageResult:
     mel
         Table ``mel`` to write, one row group per clip.
     """
-    write_table(mel, "mel", _mel_tables(config, audio), sources=[audio], config=config.model_dump(mode="json"))
+    values = config.audio.model_dump(mode="json")
+    write_table(mel, "mel", _mel_tables(config, audio), sources=[audio], config=values)
     return StageResult({"n_clips": sum(1 for _ in iterate_clips(mel, "mel"))})
 
 
@@ -70,8 +75,20 @@ def log_mel(waveform: np.ndarray, audio: Any) -> np.ndarray:
         raise ValueError(f"waveform must have one dimension, got shape {tuple(samples.shape)}")
     if len(samples) < audio.hop_length:
         return np.zeros((0, audio.n_mels), np.float32)
+    filters = _filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin_hz, audio.fmax_hz)
+    blocks = [
+        _mel_block(samples, first, audio, filters)
+        for first in range(0, len(samples) // audio.hop_length, BLOCK_COLUMNS)
+    ]
+    return np.concatenate(blocks)
+
+
+def _mel_block(samples: torch.Tensor, first: int, audio: Any, filters: np.ndarray) -> np.ndarray:
+    """Columns from `first` on, at most `BLOCK_COLUMNS`: all at once, in memory that does not grow with the clip."""
+    begin, end = first * audio.hop_length, (first + BLOCK_COLUMNS) * audio.hop_length
+    emphasised = F.preemphasis(samples[max(begin - 1, 0) : end], audio.preemphasis)[1 if begin else 0 :]
     magnitude_FT = F.spectrogram(
-        F.preemphasis(samples, audio.preemphasis),
+        emphasised,
         pad=0,
         window=torch.hann_window(audio.win_length, periodic=True, dtype=samples.dtype),
         n_fft=audio.n_fft,
@@ -81,7 +98,6 @@ def log_mel(waveform: np.ndarray, audio: Any) -> np.ndarray:
         normalized=False,
         center=False,
     ).numpy()
-    filters = _filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin_hz, audio.fmax_hz)
     decibels = 20 * np.log10(np.maximum(magnitude_FT.T @ filters.T, MIN_AMPLITUDE)) - audio.ref_db
     scaled = 2 * audio.max_abs * (decibels - audio.floor_db) / -audio.floor_db - audio.max_abs
     return np.clip(scaled, -audio.max_abs, audio.max_abs).astype(np.float32)
@@ -102,4 +118,5 @@ def _filters(sample_rate: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz:
 def _mel_tables(config: Any, audio: Path) -> Iterator[pa.Table]:
     for clip_id, table in iterate_clips(audio, "audio"):
         columns = log_mel(pcm16_waveform(table["pcm16"][0].as_py()), config.audio)
-        yield to_table("mel", [{"clip_id": clip_id, "frame": i, "mel": column} for i, column in enumerate(columns)])
+        rows = {"clip_id": clip_id, "frame": np.arange(len(columns)), "mel": list(columns)}
+        yield to_table("mel", pd.DataFrame(rows))

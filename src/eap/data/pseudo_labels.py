@@ -20,7 +20,7 @@ from eap.data.jpeg import decode_jpeg
 from eap.data.layout import PreparedData
 from eap.data.phantom.truth import read_truth
 from eap.data.pose import to_canonical
-from eap.data.row_groups import iterate_clips
+from eap.data.row_groups import clip_groups, iterate_clips, iterate_groups
 from eap.schemas import N_POINTS, read_table, to_table, write_table
 from eap.stage import StageError, StageResult
 
@@ -236,10 +236,10 @@ def emonet_labels(config: Any, prepared: Prepared) -> tuple[Labels, str, dict[st
     reader = EmoNetReader(config.labels.emonet, config.compute)
     found: dict[str, np.ndarray] = {}
     for path in prepared.data.shards("frames"):
-        for clip_id, rows in iterate_clips(path, "frames"):
+        for clip_id, groups in clip_groups(path, "frames").items():
             if clip_id in prepared.landmarks:
-                jpegs = rows.sort_by("frame")["jpeg"].to_pylist()
-                found[clip_id] = reader(np.stack([decode_jpeg(jpeg) for jpeg in jpegs]))
+                jpegs = (rows.sort_by("frame")["jpeg"].to_pylist() for rows in iterate_groups(path, groups))
+                found[clip_id] = np.concatenate([reader(np.stack([decode_jpeg(j) for j in part])) for part in jpegs])
     for clip_id, points in prepared.landmarks.items():
         if len(found.get(clip_id, ())) != len(points):
             raise StageError(

@@ -14,8 +14,8 @@ import av
 import numpy as np
 import pandas as pd
 
+from eap.data.clip_landmarks import detect_landmarks
 from eap.data.clip_store import Clip, ClipStore, resize_frame
-from eap.data.landmarks import detect_landmarks
 from eap.data.layout import PreparedData
 from eap.data.pose import LANDMARK_SCALE_PX
 from eap.evaluation.levels import level_key

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from media_files import CLIPS, sections
 
-from eap.data.catalog import build_catalog
+from eap.data.catalog import build_catalog, shard_of
 from eap.data.download import list_source
+from eap.data.layout import PreparedData
+from eap.digest import text_digest
 from eap.schemas import read_table
 from eap.stage import StageError
 
@@ -45,7 +47,7 @@ def test_the_real_manifest(tmp_path):
     assert table.labelled.all()
     assert table.sentence["grid/s1_bbaf2n.mpg"] == "bin blue at f two now"
     assert table.licence["crema_d/1001_DFA_ANG_XX.flv"].startswith("ODbL")
-    assert list(table.shard) == [i % 5 for i in range(24)]
+    assert list(table.shard) == [int(text_digest(clip_id), 16) % 5 for clip_id in table.index]
     assert list(table.index) == sorted(table.index)
 
 
@@ -133,3 +135,31 @@ def test_names_match_in_either_unicode_form_and_with_backslashes(root, tmp_path)
 def test_a_manifest_that_cannot_be_understood(root, tmp_path, text, message):
     with pytest.raises(StageError, match=message):
         _catalog(root, tmp_path, data=_manifest(root, text))
+
+
+def test_a_listing_is_written_only_if_it_changes(tmp_path):
+    root = tmp_path / "clips"
+    names = [f"ann/{i}.mp4" for i in range(8)]
+    data = PreparedData(tmp_path)
+
+    def listings() -> dict[int, tuple[int, list[str]]]:
+        _catalog(root, tmp_path, data={"shards": 3})
+        paths = {shard: data.shard("listing", shard) for shard in range(3)}
+        return {s: (p.stat().st_mtime_ns, list(read_table(p, "listing").clip_id)) for s, p in paths.items()}
+
+    def add(name: str, content: bytes) -> None:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+
+    for name in names:
+        add(name, name.encode())
+    before = listings()
+    assert sorted(clip for _, clips in before.values() for clip in clips) == names
+    assert listings() == before
+    add("ann/new.mp4", b"new")
+    after = listings()
+    changed = [shard for shard in range(3) if before[shard] != after[shard]]
+    assert changed == [shard_of("ann/new.mp4", 3)]
+    assert set(after[changed[0]][1]) == {*before[changed[0]][1], "ann/new.mp4"}
+    add("ann/3.mp4", b"other content")
+    assert [shard for shard, now in listings().items() if now != after[shard]] == [shard_of("ann/3.mp4", 3)]

@@ -1,11 +1,12 @@
 """`eap.data.crop`: the square around the face, and clips without exactly one face."""
 
+import av
 import cv2
 import numpy as np
 import pytest
 from media_files import CREMA, GRID, real_images
 
-from eap.data.crop import CropBox, crop_box, crop_image, find_faces, locate_face
+from eap.data.crop import CropBox, FaceLocator, crop_box, crop_image, find_faces
 from eap.data.faces import predict_landmarks
 from eap.data.media import MediaError
 
@@ -13,6 +14,18 @@ from eap.data.media import MediaError
 @pytest.fixture(scope="module")
 def images():
     return real_images(GRID, 21)[::10]
+
+
+def locate_face(images: list[np.ndarray], crop_scale: float = 1.8) -> CropBox:
+    """The square for pictures which are all key frames."""
+    locator = FaceLocator(1)
+    for index, image in enumerate(images):
+        locator.visit(index, _frame(image))
+    return locator.crop_box([_frame(image) for image in images], crop_scale)
+
+
+def _frame(image: np.ndarray) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
 
 
 def _landmarks_in_crop(image: np.ndarray, box: CropBox) -> np.ndarray:
@@ -23,7 +36,7 @@ def _landmarks_in_crop(image: np.ndarray, box: CropBox) -> np.ndarray:
 @pytest.mark.parametrize("name", [GRID, CREMA])
 def test_the_whole_face_is_inside_and_of_the_same_size_for_both_datasets(name):
     images = real_images(name, 21)[::10]
-    box = locate_face(lambda: images, 1.8)
+    box = locate_face(images)
     points = _landmarks_in_crop(images[1], box)
     height = np.ptp(points[:, 1])
     assert 256 / 1.8 * 0.9 < height < 256 / 1.8 * 1.1
@@ -34,7 +47,7 @@ def test_the_whole_face_is_inside_and_of_the_same_size_for_both_datasets(name):
 
 def test_a_shifted_picture_shifts_the_square(images):
     moved = [np.roll(image, (8, -16), (0, 1)) for image in images]
-    here, there = locate_face(lambda: images, 1.8), locate_face(lambda: moved, 1.8)
+    here, there = locate_face(images), locate_face(moved)
     assert (there.x - here.x, there.y - here.y) == pytest.approx((-16, 8), abs=2)
     assert there.size == pytest.approx(here.size, abs=3)
 
@@ -57,9 +70,9 @@ def test_a_square_beyond_the_picture_continues_its_border():
 def test_no_face(images):
     noise = [np.random.default_rng(0).integers(0, 255, (288, 360, 3), dtype=np.uint8)] * 4
     with pytest.raises(MediaError, match="no face: found in 0 of 4 key frames"):
-        locate_face(lambda: noise, 1.8)
+        locate_face(noise)
     with pytest.raises(MediaError, match="no face: found in 1 of 3"):
-        locate_face(lambda: [images[0], *noise[:2]], 1.8)
+        locate_face([images[0], *noise[:2]])
 
 
 def test_two_faces_in_half_of_the_frames_only(images):
@@ -67,17 +80,22 @@ def test_two_faces_in_half_of_the_frames_only(images):
     both = np.concatenate([images[0], other], 1)
     alone = np.concatenate([images[0], np.zeros_like(other)], 1)
     with pytest.raises(MediaError, match=r"two faces: 2 of 4 key frames show more than one \(up to 2\)"):
-        locate_face(lambda: [both, both, alone, alone], 1.8)
-    assert locate_face(lambda: [both, alone, alone], 1.8).x < 180
+        locate_face([both, both, alone, alone])
+    assert locate_face([both, alone, alone]).x < 180
 
 
 def test_a_small_face_is_found_by_doubling_the_picture(images):
     small = [cv2.resize(image, None, fx=0.35, fy=0.35, interpolation=cv2.INTER_AREA) for image in images]
     assert not find_faces(small[0], 0)
-    passes = []
-    box = locate_face(lambda: passes.append(1) or small, 1.8)
-    assert len(passes) == 2
-    assert box.size == pytest.approx(0.35 * locate_face(lambda: images, 1.8).size, abs=8)
+    box = locate_face(small)
+    assert box.size == pytest.approx(0.35 * locate_face(images).size, abs=8)
+
+
+def test_only_key_frames_are_looked_at(images):
+    locator = FaceLocator(3)
+    for index, image in enumerate([images[0], *[np.zeros_like(images[0])] * 2] * 2):
+        locator.visit(index, _frame(image))
+    assert locator.crop_box([], 1.8) == locate_face(images[:1])  # a miss would have been one half
 
 
 def test_large_pictures_are_searched_at_reduced_size(images):

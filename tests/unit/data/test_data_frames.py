@@ -5,7 +5,6 @@ import shutil
 import cv2
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from media_files import CLIPS, CREMA, GRID, real_images, sections, tone, write_media
 
@@ -14,13 +13,14 @@ from eap.data.download import list_source
 from eap.data.frames import extract_frames
 from eap.data.jpeg import decode_jpeg
 from eap.data.layout import PreparedData
-from eap.schemas import read_table
+from eap.data.row_groups import clip_groups
+from eap.schemas import read_table, write_table
 
 HEALTHY = {"good/plain.mpg": GRID, "good/ödd näme #1 100%d 'q'.flv": CREMA}
 REASONS = {
     "bad/silent.mkv": "no audio stream",
-    "bad/nobody.mkv": "no face: found in 0 of 6 key frames",
-    "bad/two people.mkv": "two faces: 6 of 6 key frames show more than one (up to 2)",
+    "bad/nobody.mkv": "no face: found in 0 of 2 key frames",
+    "bad/two people.mkv": "two faces: 2 of 2 key frames show more than one (up to 2)",
     "bad/cut.mpg": "damaged or cut off",
     "bad/cut.flv": "cut off: it ends at",
     "bad/text.mp4": "cannot be decoded",
@@ -56,7 +56,7 @@ def _prepare(root, folder, **data):
     list_source(sections("download", root, {"data": data}), prepared.inventory)
     build_catalog(sections("catalog", root, {"data": data}), prepared.inventory, prepared.catalog)
     outputs = [prepared.shard(table, 0) for table in ("frames", "audio", "media")]
-    result = extract_frames(sections("frames", root, {"data": data}), prepared.catalog, 0, *outputs)
+    result = extract_frames(sections("frames", root, {"data": data}), prepared.shard("listing", 0), *outputs)
     return prepared, result
 
 
@@ -80,7 +80,7 @@ def test_each_bad_clip_has_its_own_reason_and_healthy_ones_are_used(prepared):
         assert media.status[name] == "set_aside"
         assert reason in media.reason[name]
     assert set(media.index[media.status == "used"]) == set(HEALTHY)
-    assert result.metrics == {"n_used": 2, "n_set_aside": len(REASONS), "n_frames": 75 + 55}
+    assert result.metrics == {"n_used": 2, "n_set_aside": len(REASONS), "n_copied": 0, "n_frames": 75 + 55}
     catalog = read_table(data.catalog, "catalog").set_index("clip_id")
     assert "0 bytes" in catalog.reason["bad/empty.mp4"]
     assert "Git LFS pointer" in catalog.reason["bad/pointer.mp4"]
@@ -94,9 +94,12 @@ def test_media_columns_of_a_real_clip(prepared):
     assert 150 < media.crop_size_px < 250
 
 
-def test_one_row_group_per_clip_and_as_much_audio_as_video(prepared):
+def test_row_groups_of_one_clip_each_and_as_much_audio_as_video(prepared):
     frames, audio = (prepared[0].shard(table, 0) for table in ("frames", "audio"))
-    assert pq.ParquetFile(frames).num_row_groups == len(HEALTHY)
+    assert {clip: [g.n_rows for g in groups] for clip, groups in clip_groups(frames, "frames").items()} == {
+        "good/plain.mpg": [32, 32, 11],
+        "good/ödd näme #1 100%d 'q'.flv": [32, 23],
+    }
     counts = read_table(frames, "frames").groupby("clip_id").frame.agg(["count", "max"])
     for row in read_table(audio, "audio").itertuples():
         assert row.n_samples == 640 * counts["count"][row.clip_id]
@@ -125,6 +128,7 @@ def test_two_processes_and_a_second_run_give_the_same_tables(root, prepared, tmp
 
 def test_a_shard_without_clips_gives_empty_tables(root, prepared, tmp_path):
     outputs = [tmp_path / f"{table}.parquet" for table in ("frames", "audio", "media")]
-    extract_frames(sections("frames", root), prepared[0].catalog, 7, *outputs)
+    write_table(tmp_path / "listing.parquet", "listing", [])
+    extract_frames(sections("frames", root), tmp_path / "listing.parquet", *outputs)
     for path in outputs:
         assert read_table(path, path.stem).empty

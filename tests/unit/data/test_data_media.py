@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from media_files import CLIPS, CREMA, GRID, real_images, tone, write_media
 
-from eap.data.media import MediaError, iterate_images, iterate_video, read_sound, read_timeline
+from eap.data.media import MediaError, iterate_images, iterate_video, read_timeline
+from eap.data.sound import read_sound
 
 
 def test_timestamps_of_both_real_containers():
@@ -16,21 +17,6 @@ def test_timestamps_of_both_real_containers():
     assert crema.times_s[0] == pytest.approx(0.027)
     assert crema.end_s == pytest.approx(2.195)
     assert crema.fps == pytest.approx(29.97, abs=0.03)
-
-
-def test_real_audio_has_its_measured_length():
-    sound = read_sound(CLIPS / CREMA, 60)
-    assert sound.sample_rate == 44100
-    assert sound.end_s == pytest.approx(2.220, abs=0.002)
-    assert 0.01 < np.abs(sound.waveform).max() <= 1.1
-
-
-def test_audio_samples_come_back_as_written(tmp_path):
-    waveform = tone(1.0)
-    path = write_media(tmp_path / "odd #1 100%d 'q'.mkv", real_images(GRID, 25), waveform, audio_start_s=0.25)
-    sound = read_sound(path, 10)
-    assert sound.start_s == pytest.approx(0.25)
-    np.testing.assert_allclose(sound.waveform, waveform, atol=1e-4)
 
 
 def test_images_are_rgb_and_lazy():

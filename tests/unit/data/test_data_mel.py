@@ -6,8 +6,8 @@ import pytest
 import scipy.signal
 from media_files import CLIPS, GRID, sections, tone
 
-from eap.data.media import read_sound
 from eap.data.mel import cache_mel, log_mel, pcm16_waveform
+from eap.data.sound import read_sound
 from eap.schemas import read_table, to_table, write_table
 
 

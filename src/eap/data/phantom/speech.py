@@ -17,9 +17,9 @@ import espeakng_loader
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from eap.data.alignment import resample
 from eap.data.phantom.identity import Voice
 from eap.data.phantom.visemes import Segment
+from eap.data.sound import resample
 
 SAMPLE_RATE = 16000
 

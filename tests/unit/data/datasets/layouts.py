@@ -13,6 +13,7 @@ from eap.config import EMOTIONS
 from eap.data.catalog import build_catalog
 from eap.data.download import list_source
 from eap.data.frames import extract_frames
+from eap.data.layout import PreparedData
 from eap.schemas import read_table
 
 
@@ -28,7 +29,7 @@ def frames_of(root: Path, out: Path, dataset: str) -> pd.DataFrame:
     """Stage ``frames`` after `catalog_of`; table ``media`` by clip id."""
     config = sections("frames", root, {"data": {"dataset": dataset}})
     files = [out / f"{name}.parquet" for name in ("frames", "audio", "media")]
-    extract_frames(config, out / "catalog.parquet", 0, *files)
+    extract_frames(config, PreparedData(out).shard("listing", 0), *files)
     return read_table(files[2], "media").set_index("clip_id")
 
 

@@ -11,9 +11,10 @@ from media_files import sections
 
 from eap.data.alignment import read_clip
 from eap.data.faces import detect_faces, predict_landmarks
-from eap.data.media import iterate_images, read_sound, read_timeline
+from eap.data.media import iterate_images, read_timeline
 from eap.data.phantom.corpus import EMOTIONS, render_corpus, render_phantom, takes_of
 from eap.data.phantom.truth import MANIFEST, TRUTH, read_truth
+from eap.data.sound import read_sound
 from eap.digest import file_sha256
 from eap.schemas import read_table
 from eap.stage import StageError
@@ -81,7 +82,7 @@ def test_dlib_finds_the_truth_in_the_decoded_frames(corpus: Path) -> None:
 def test_the_mouth_moves_with_the_sound(corpus: Path) -> None:
     clip = "P000/happy_3_n01.mp4"
     config = sections("frames", corpus, SMALL)
-    decoded = read_clip(corpus / clip, config.video, config.audio)
+    decoded = read_clip(corpus / clip, corpus / clip, config.video, config.audio)
     loud = np.sqrt((decoded.waveform.reshape(-1, config.audio.hop_length) ** 2).mean(1))
     points = np.stack(read_truth(corpus, [clip])[clip].landmarks).reshape(-1, 68, 2)
     gap = points[:, 66, 1] - points[:, 62, 1]
