@@ -18,6 +18,7 @@ from eap.evaluation.intensity import pcc
 Alignment = Literal["none", "center", "interocular"]
 EYE_CORNERS = (36, 45)
 """Outer corners of the eyes."""
+MOUTH_CORNERS = (48, 54)
 INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
 """Upper and lower points of the inner lip that face each other."""
 
@@ -86,6 +87,18 @@ def mouth_opening(landmarks_TP2: np.ndarray) -> np.ndarray:
     """
     upper, lower = np.transpose(INNER_LIP_PAIRS)
     return (landmarks_TP2[:, lower, 1] - landmarks_TP2[:, upper, 1]).mean(1)
+
+
+def mouth_width(landmarks_TP2: np.ndarray) -> np.ndarray:
+    """Distance of the outer mouth corners, px, of ``[T, 68, 2]`` landmarks: ``[T]``; NaN where the face is."""
+    left, right = MOUTH_CORNERS
+    return np.linalg.norm(landmarks_TP2[:, right] - landmarks_TP2[:, left], axis=-1)
+
+
+def width_correlation(generated_TP2: np.ndarray, reference_TP2: np.ndarray) -> float:
+    """Pearson correlation of the two mouth widths; parameters and undefined values as `opening_correlation`."""
+    found_T = _both_found(generated_TP2, reference_TP2)
+    return pcc(mouth_width(generated_TP2)[found_T], mouth_width(reference_TP2)[found_T])
 
 
 def opening_correlation(generated_TP2: np.ndarray, reference_TP2: np.ndarray) -> float:
