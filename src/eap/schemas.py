@@ -6,7 +6,7 @@ that a file of another version or another kind is refused instead of misread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,20 @@ _MEDIA = {
     "crop_y_px": pa.float32(),
     "crop_size_px": pa.float32(),
 }
+_SCORED_VIDEO = {
+    "frames": pa.int32(),  # at 25 fps
+    "fps": pa.float64(),  # of the file
+    "width_px": pa.int32(),
+    "height_px": pa.int32(),
+}
+SCORE_METRICS = (
+    *("lmd", "lmd_center", "lmd_interocular", "opening_correlation", "width_correlation", "coverage"),
+    *("lse_d", "lse_c", "offset", "abs_offset", "lse_at_zero", "psnr", "ssim", "lpips"),
+    *("identity_cosine", "identity_distance"),
+    *(f"{name}_{quantity}" for quantity in ("intensity", "valence", "arousal") for name in ("rmse", "pcc", "ccc")),
+    *("emotion_agreement", "emotion_accuracy"),
+)
+"""Metrics that one pair of videos has, in the order of the columns."""
 
 SCHEMAS: dict[str, pa.Schema] = {
     "inventory": _schema(path=pa.string(), size_bytes=pa.int64(), sha256=pa.string(), url=pa.string()),
@@ -145,6 +159,21 @@ SCHEMAS: dict[str, pa.Schema] = {
         variant=pa.string(),
         path=pa.string(),
     ),
+    # `eap score`: one row per pair of videos, or per video without a partner. status scored | partial | failed. A
+    # metric that is absent, failed or not defined is null; `reason` says why, but for absent weights (the protocol).
+    # Metrics: eap.evaluation.score.metrics
+    "score_clips": _schema(
+        clip_id=pa.string(),
+        reference=pa.string(),
+        generated=pa.string(),
+        emotion=pa.string(),  # the label that was given
+        status=pa.string(),
+        reason=pa.string(),
+        **{f"{side}_{key}": kind for side in ("reference", "generated") for key, kind in _SCORED_VIDEO.items()},
+        sync_start=pa.int32(),  # first frame of the face track
+        sync_windows=pa.int32(),
+        **{name: pa.float64() for name in SCORE_METRICS},
+    ),
     # mean and standard deviation over seeds (ddof 1; null for one seed)
     "summary": _schema(
         variant=pa.string(),
@@ -181,6 +210,7 @@ def write_table(
     tables: pd.DataFrame | Sequence[dict[str, Any]] | Iterable[pa.Table],
     sources: Sequence[str | Path] = (),
     config: Any = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write a table atomically.
 
@@ -193,11 +223,14 @@ def write_table(
         The Parquet files it was made from; their digests and `config` make this file's source digest.
     config
         JSON-serialisable settings it was made with.
+    metadata
+        What else the file should say of itself.
     """
     if isinstance(tables, pd.DataFrame) or (isinstance(tables, list) and not _holds_tables(tables)):
         tables = [to_table(name, tables)]
     digest = value_digest([name, FORMAT_VERSION, [source_digest(source) for source in sources], config])
-    schema = SCHEMAS[name].with_metadata({"eap.table": name, "eap.format": str(FORMAT_VERSION), "eap.source": digest})
+    own = {"eap.table": name, "eap.format": str(FORMAT_VERSION), "eap.source": digest}
+    schema = SCHEMAS[name].with_metadata({**(metadata or {}), **own})
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for table in tables:
             writer.write_table(table.cast(schema), row_group_size=max(len(table), 1))

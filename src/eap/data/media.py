@@ -100,13 +100,15 @@ def to_image(frame: av.VideoFrame) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, frame.rotation // 90)) if frame.rotation % 360 else image
 
 
-def read_timeline(path: Path, max_s: float) -> Timeline:
+def read_timeline(path: Path, max_s: float, limit: str = "video.max_frames") -> Timeline:
     """Timestamps of a video's frames, without converting any picture.
 
     Parameters
     ----------
     max_s
         Longer videos are refused as soon as this is passed.
+    limit
+        What sets it, for the message.
 
     Raises
     ------
@@ -123,7 +125,7 @@ def read_timeline(path: Path, max_s: float) -> Timeline:
         times.append(frame.time)
         last = frame
         if frame.time - times[0] > max_s:
-            raise MediaError(f"longer than {max_s:.2f} s (video.max_frames)")
+            raise MediaError(f"longer than {max_s:.2f} s ({limit})")
     if last is None or len(times) < 2:
         raise MediaError(f"{len(times)} video frames: not a video")
     step = float(np.median(np.diff(times)))
@@ -134,7 +136,7 @@ def read_timeline(path: Path, max_s: float) -> Timeline:
     return Timeline(np.array(times), times[-1] + own, fps, last.width, last.height, declared)
 
 
-def read_sound(path: Path, max_s: float) -> Sound:
+def read_sound(path: Path, max_s: float, limit: str = "video.max_frames") -> Sound:
     """The audio of a clip, channels averaged, up to where the file says that it ends.
 
     Codecs fill their last packet with silence (AAC: up to 64 ms at 16 kHz); the stream's own duration leaves it out.
@@ -165,7 +167,7 @@ def read_sound(path: Path, max_s: float) -> Sound:
                 n_samples += part.samples
                 n_last = part.samples
             if n_samples > max_s * rate:
-                raise MediaError(f"audio longer than {max_s:.2f} s (video.max_frames)")
+                raise MediaError(f"audio longer than {max_s:.2f} s ({limit})")
         declared = stream.duration and round(stream.duration * stream.time_base * rate)
     if not n_samples:
         raise MediaError("the audio stream is empty")

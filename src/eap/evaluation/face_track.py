@@ -80,7 +80,7 @@ def smooth_track(track: FaceTrack) -> np.ndarray:
     """Centre x, centre y and half side of each frame's box, median-filtered over 13 frames: ``[T, 3]``."""
     left, top, right, bottom = track.boxes_T4.T
     half = np.maximum(bottom - top, right - left) / 2
-    # As published, scipy's filter takes zeros beyond the ends: the first and last boxes of a track shrink
+    # As published, with zeros beyond the ends: there the filter gives the smallest value nearby
     return np.stack([medfilt(v, MEDIAN_FRAMES) for v in ((left + right) / 2, (top + bottom) / 2, half)], -1)
 
 
