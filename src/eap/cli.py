@@ -412,6 +412,20 @@ def bench_phantom(
     typer.echo(json.dumps(measure(_configured(preset, presets, override).phantom, frames)))
 
 
+@bench.command("score")
+def bench_score(
+    frames: Annotated[int, typer.Option(min=30, help="Frames of the rendered clip.")] = 65,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions; medians are given.")] = 5,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = N_CORES,
+) -> None:
+    """Each metric's frames per second; SyncNet beside its published batch-20 scorer, in turns on the same cores."""
+    import json
+
+    from eap.evaluation.bench import measure
+
+    typer.echo(json.dumps(measure(frames, rounds, threads)))
+
+
 @bench.command("step")
 def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: Override = []) -> None:  # noqa: B006
     """One full ANT step and one full ERA step on random data: seconds, parameters, GFLOPs per part."""

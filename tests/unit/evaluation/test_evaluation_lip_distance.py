@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from eap.evaluation.lip_distance import lmd, mouth_opening, opening_correlation
+from eap.evaluation.lip_distance import lmd, mouth_opening, mouth_width, opening_correlation, width_correlation
 from eap.losses.lip import lip_loss
 
 
@@ -112,3 +112,18 @@ def test_opening_correlation_leaves_missed_frames_out():
     generated, reference = _with_openings(openings), _with_openings(openings)
     generated[1], reference[3] = np.nan, np.nan
     assert opening_correlation(generated, reference) == pytest.approx(1)
+
+
+def test_width_of_the_mouth_and_how_it_follows():
+    face = _face(4)
+    face[:, 48], face[:, 54] = (100, 150), np.transpose([[130, 140, 150, 160], [190, 150, 150, 150]])
+    # frame 0: 30 across and 40 down
+    np.testing.assert_allclose(mouth_width(face), [50, 40, 50, 60])
+    wider = face.copy()
+    wider[:, 54, 0] += 5
+    wider[0, 54] = (100 + 55, 150)
+    assert width_correlation(wider, face) == pytest.approx(1)
+    wider[1] = np.nan
+    assert width_correlation(wider, face) == pytest.approx(1)
+    still = np.repeat(_face(1), 3, axis=0)
+    assert np.isnan(width_correlation(still, still))  # a mouth that does not move
