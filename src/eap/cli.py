@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -35,6 +35,8 @@ Override = Annotated[list[str], typer.Option(help="section.key=value on top of t
 
 PRESETS = Path("workflow/presets")
 N_CORES = os.cpu_count() or 1
+NOT_ALL_SCORED = 3
+"""Exit code of `eap score` if anything failed (1: a fault of what was asked; 2: of the command line)."""
 
 
 @dataclass(frozen=True)
@@ -361,6 +363,61 @@ def check(
 
 
 @app.command()
+def score(
+    reference: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the real videos.")],
+    generated: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the videos to score.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the results; what is scored there is kept.")],
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="CSV: reference, generated, and if wanted emotion, clip_id. Without: by name."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = N_CORES,
+    crop: Annotated[
+        Literal["whole", "face"], typer.Option(help="Compare whole frames, or a square around the face.")
+    ] = "whole",
+    sync_protocol: Annotated[
+        Literal["whole", "track"], typer.Option(help="SyncNet sees whole frames, or the published face track.")
+    ] = "whole",
+    min_track: Annotated[int, typer.Option(min=13, help="Frames that a face track needs.")] = 40,
+    voice: Annotated[
+        Literal["generated", "reference"], typer.Option(help="Whose sound goes with the generated lips.")
+    ] = "generated",
+    syncnet_weights: Annotated[Path | None, typer.Option(help="syncnet_v2.model, for LSE-D, LSE-C, offset.")] = None,
+    emonet_weights: Annotated[Path | None, typer.Option(help="emonet_8.pth, for intensity and emotion.")] = None,
+    lpips_weights: Annotated[Path | None, typer.Option(help="alexnet-owt-7be5be79.pth, for LPIPS.")] = None,
+    inception_weights: Annotated[
+        Path | None, typer.Option(help="weights-inception-2015-12-05-6726825d.pth, for FID.")
+    ] = None,
+) -> None:
+    """Score anyone's videos against their references. Exit code 0: all scored; 3: something was not (reasons)."""
+    from rich.console import Console
+
+    from eap.evaluation.score.pairs import pair_by_name, read_pairs
+    from eap.evaluation.score.run import score_folders
+    from eap.evaluation.score.settings import Settings, find_weights
+    from eap.evaluation.score.table import print_summary
+
+    given = {
+        "syncnet": syncnet_weights,
+        "emonet": emonet_weights,
+        "lpips": lpips_weights,
+        "inception": inception_weights,
+    }
+    settings = Settings(
+        crop, sync_protocol, min_track, voice, **{kind: find_weights(kind, path) for kind, path in given.items()}
+    )
+    tasks, unpaired = (
+        pair_by_name(reference, generated) if pairs is None else (read_pairs(pairs, reference, generated), {})
+    )
+    summary = score_folders(tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True))
+    print_summary(summary, Console(markup=False, highlight=False, emoji=False))
+    if summary["counts"]["clips"] > summary["counts"]["scored"]:
+        raise typer.Exit(NOT_ALL_SCORED)
+
+
+@app.command()
 def init_tracking(
     context: typer.Context,
     parents: Annotated[str, typer.Option(help="Configured experiments, separated by commas.")] = BASE,
@@ -436,6 +493,20 @@ def bench_prepare(
     from eap.data.prepare_bench import measure
 
     typer.echo(json.dumps(measure(_configured(preset, presets, override), clips, workers, rounds)))
+
+
+@bench.command("score")
+def bench_score(
+    frames: Annotated[int, typer.Option(min=30, help="Frames of the rendered clip.")] = 65,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions; medians are given.")] = 5,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = N_CORES,
+) -> None:
+    """Each metric's frames per second; SyncNet beside its published batch-20 scorer, in turns on the same cores."""
+    import json
+
+    from eap.evaluation.bench import measure
+
+    typer.echo(json.dumps(measure(frames, rounds, threads)))
 
 
 @bench.command("step")

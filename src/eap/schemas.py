@@ -6,7 +6,7 @@ that a file of another version or another kind is refused instead of misread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,20 @@ _MEDIA = {
     "crop_y_px": pa.float32(),
     "crop_size_px": pa.float32(),
 }
+_SCORED_VIDEO = {
+    "frames": pa.int32(),  # at 25 fps
+    "fps": pa.float64(),  # of the file
+    "width_px": pa.int32(),
+    "height_px": pa.int32(),
+}
+SCORE_METRICS = (
+    *("lmd", "lmd_center", "lmd_interocular", "opening_correlation", "width_correlation", "coverage"),
+    *("lse_d", "lse_c", "offset", "abs_offset", "lse_at_zero", "psnr", "ssim", "lpips"),
+    *("identity_cosine", "identity_distance"),
+    *(f"{name}_{quantity}" for quantity in ("intensity", "valence", "arousal") for name in ("rmse", "pcc", "ccc")),
+    *("emotion_agreement", "emotion_accuracy"),
+)
+"""Metrics that one pair of videos has, in the order of the columns."""
 
 SCHEMAS: dict[str, pa.Schema] = {
     "inventory": _schema(path=pa.string(), size_bytes=pa.int64(), sha256=pa.string(), url=pa.string()),
@@ -153,6 +167,21 @@ SCHEMAS: dict[str, pa.Schema] = {
         source_emotion=pa.string(),
         variant=pa.string(),
         path=pa.string(),
+    ),
+    # `eap score`: one row per pair of videos, or per video without a partner. status scored | partial | failed. A
+    # metric that is absent, failed or not defined is null; `reason` says why, but for absent weights (the protocol).
+    # Metrics: eap.evaluation.score.metrics
+    "score_clips": _schema(
+        clip_id=pa.string(),
+        reference=pa.string(),
+        generated=pa.string(),
+        emotion=pa.string(),  # the label that was given
+        status=pa.string(),
+        reason=pa.string(),
+        **{f"{side}_{key}": kind for side in ("reference", "generated") for key, kind in _SCORED_VIDEO.items()},
+        sync_start=pa.int32(),  # first frame of the face track
+        sync_windows=pa.int32(),
+        **{name: pa.float64() for name in SCORE_METRICS},
     ),
     # input bias: one voice (clip_id) spoken from a source face of every emotion. valence, arousal, intensity: mean over
     # the video's frames, as `judge` reads them. predicted: the class that phi(F(v)) sees in most frames (judge "era"
@@ -344,6 +373,7 @@ def write_table(
     tables: pd.DataFrame | Sequence[dict[str, Any]] | Iterable[pa.Table],
     sources: Sequence[str | Path] = (),
     config: Any = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write a table atomically.
 
@@ -356,21 +386,28 @@ def write_table(
         The Parquet files it was made from; their digests and `config` make this file's source digest.
     config
         JSON-serialisable settings it was made with.
+    metadata
+        What else the file should say of itself.
     """
     if isinstance(tables, pd.DataFrame) or (isinstance(tables, list) and not _holds_tables(tables)):
         tables = [to_table(name, tables)]
-    with table_writer(path, name, sources, config) as write:
+    with table_writer(path, name, sources, config, metadata) as write:
         for table in tables:
             write(table)
 
 
 @contextmanager
 def table_writer(
-    path: str | Path, name: str, sources: Sequence[str | Path] = (), config: Any = None
+    path: str | Path,
+    name: str,
+    sources: Sequence[str | Path] = (),
+    config: Any = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[pa.Table], None]]:
     """A function that appends one row group; the file appears, as in `write_table`, when the block ends well."""
     digest = value_digest([name, FORMAT_VERSION, [source_digest(source) for source in sources], config])
-    schema = SCHEMAS[name].with_metadata({"eap.table": name, "eap.format": str(FORMAT_VERSION), "eap.source": digest})
+    own = {"eap.table": name, "eap.format": str(FORMAT_VERSION), "eap.source": digest}
+    schema = SCHEMAS[name].with_metadata({**(metadata or {}), **own})
     # JPEG is compressed already; extremes of pictures and sound say nothing
     bulky = [column for column in schema.names if pa.types.is_binary(schema.field(column).type)]
     rest = [column for column in schema.names if column not in bulky]

@@ -35,7 +35,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_stage_is_a_command() -> None:
-    assert COMMANDS - {"init-tracking", "config-schema", "bench", "phantom", "check", "runs"} == set(STAGES)
+    assert COMMANDS - {"init-tracking", "config-schema", "bench", "phantom", "check", "runs", "score"} == set(STAGES)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

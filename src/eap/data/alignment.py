@@ -89,12 +89,10 @@ def read_clip(
     timeline = read_timeline(path, max_s, visit)
     sound = read_sound(sound_path, max_s + 1, audio.sample_rate)
     first = float(timeline.times_s[0])
-    origin = min(first, sound.start_s)
-    if first - origin >= 1 / video.fps:  # audio leads in: without this, the first picture would stand still
-        origin = first
+    origin = clock_origin(timeline, sound, video.fps)
     video_s, audio_s = timeline.end_s - origin, sound.end_s - origin
     _check_lengths(video_s, audio_s, 1 / video.fps)
-    _check_whole(timeline.declared_s, min(first, sound.start_s), max(timeline.end_s, sound.end_s))
+    check_whole(timeline.declared_s, min(first, sound.start_s), max(timeline.end_s, sound.end_s))
     frame_of_tick = ticks(timeline.times_s - origin, video_s, video.fps)
     if not video.min_frames <= len(frame_of_tick) <= video.max_frames:
         raise MediaError(
@@ -105,6 +103,14 @@ def read_clip(
     return Clip(timeline, frame_of_tick, waveform, video_s, audio_s)
 
 
+def clock_origin(timeline: Timeline, sound: Sound, fps: int) -> float:
+    """Where a clip's clock starts, seconds on the container's: at its first timestamp, of video or audio."""
+    first = float(timeline.times_s[0])
+    origin = min(first, sound.start_s)
+    # audio leads in: without this, the first picture would stand still
+    return first if first - origin >= 1 / fps else origin
+
+
 def _check_lengths(video_s: float, audio_s: float, tick_s: float) -> None:
     if abs(video_s - audio_s) >= tick_s:
         raise MediaError(
@@ -113,7 +119,8 @@ def _check_lengths(video_s: float, audio_s: float, tick_s: float) -> None:
         )
 
 
-def _check_whole(declared_s: float | None, start_s: float, end_s: float) -> None:
+def check_whole(declared_s: float | None, start_s: float, end_s: float) -> None:
+    """Raise `MediaError` if what was decoded, from `start_s` to `end_s`, ends before the header's `declared_s`."""
     # Some containers count their duration from the first timestamp, others from zero: believe the shorter claim
     decoded_s = max(end_s, end_s - start_s)
     if declared_s is not None and declared_s - decoded_s > CUT_OFF_S:

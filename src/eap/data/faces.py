@@ -1,7 +1,7 @@
 """dlib's frontal face detector and 68-point predictor.
 
-The predictor's file comes from the distribution `face_recognition_models`; it was trained on iBUG 300-W, whose licence
-excludes commercial use.
+The models' files come from the distribution `face_recognition_models`; the predictor was trained on iBUG 300-W, whose
+licence excludes commercial use.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ class FaceBox:
 
 
 def predictor_path() -> Path:
-    """Where the 68-point model lies.
+    """Where the 68-point model lies; errors as `model_path`."""
+    return model_path(PREDICTOR_FILE)
+
+
+def model_path(name: str) -> Path:
+    """Where one of dlib's models lies.
 
     The distribution's files are looked up without importing it: its package imports `pkg_resources`, which current
     setuptools no longer has.
@@ -49,9 +54,9 @@ def predictor_path() -> Path:
     except importlib.metadata.PackageNotFoundError:
         files = []
     for file in files:
-        if file.name == PREDICTOR_FILE and Path(file.locate()).is_file():
+        if file.name == name and Path(file.locate()).is_file():
             return Path(file.locate())
-    raise StageError(f"{PREDICTOR_FILE} is absent; install the package face_recognition_models (envs/)")
+    raise StageError(f"{name} is absent; install the package face_recognition_models (envs/)")
 
 
 @cache

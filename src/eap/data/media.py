@@ -85,7 +85,10 @@ def to_image(frame: av.VideoFrame, pixels: str = "rgb24") -> np.ndarray:
 
 
 def read_timeline(
-    path: Path, max_s: float, visit: Callable[[int, av.VideoFrame], None] = lambda index, frame: None
+    path: Path,
+    max_s: float,
+    visit: Callable[[int, av.VideoFrame], None] = lambda index, frame: None,
+    limit: str = "video.max_frames",
 ) -> Timeline:
     """Timestamps of a video's frames, without converting any picture.
 
@@ -95,6 +98,8 @@ def read_timeline(
         Longer videos are refused as soon as this is passed.
     visit
         Called with the number of each frame and the frame, so that others need not decode it again.
+    limit
+        What sets it, for the message.
 
     Raises
     ------
@@ -109,7 +114,7 @@ def read_timeline(
         if times and frame.time <= times[-1]:
             raise MediaError(f"video timestamps go back from {times[-1]:.3f} to {frame.time:.3f} s")
         if times and frame.time - times[0] > max_s:
-            raise MediaError(f"longer than {max_s:.2f} s (video.max_frames)")
+            raise MediaError(f"longer than {max_s:.2f} s ({limit})")
         visit(len(times), frame)
         times.append(frame.time)
         last = frame

@@ -29,7 +29,7 @@ class Sound:
     """End of the last sample, as it stands in the file."""
 
 
-def read_sound(path: Path, max_s: float, sample_rate: int | None = None) -> Sound:
+def read_sound(path: Path, max_s: float, sample_rate: int | None = None, limit: str = "video.max_frames") -> Sound:
     """The audio of a clip, channels averaged, up to where the file says that it ends.
 
     It is resampled while it is decoded. Codecs fill their last packet with silence (AAC: up to 64 ms at 16 kHz); the
@@ -39,6 +39,8 @@ def read_sound(path: Path, max_s: float, sample_rate: int | None = None) -> Soun
     ----------
     sample_rate
         Hz of the result; None: the file's own.
+    limit
+        What sets `max_s`, for the message.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def read_sound(path: Path, max_s: float, sample_rate: int | None = None) -> Soun
         rate = stream.codec_context.sample_rate
         if not rate:
             raise MediaError("the audio stream has no sample rate")
-        blocks = _AudioBlocks(container, stream, max_s)
+        blocks = _AudioBlocks(container, stream, max_s, limit)
         parts = [np.zeros(0, np.float32), *resample_blocks(blocks, rate, sample_rate or rate)]
     if not blocks.n_samples:
         raise MediaError("the audio stream is empty")
@@ -84,8 +86,8 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> I
 class _AudioBlocks:
     """Mono blocks of an audio stream, float32; the last one ends where the stream's duration says."""
 
-    def __init__(self, container: Any, stream: Any, max_s: float) -> None:
-        self._container, self._stream, self._max_s = container, stream, max_s
+    def __init__(self, container: Any, stream: Any, max_s: float, limit: str) -> None:
+        self._container, self._stream, self._max_s, self._limit = container, stream, max_s, limit
         self.start_s = 0.0
         """Known, as `n_samples`, when the blocks have been read."""
         self.n_samples = 0
@@ -119,4 +121,4 @@ class _AudioBlocks:
                 self.n_samples += part.samples
                 yield part.to_ndarray().mean(0, dtype=np.float32)
             if self.n_samples > self._max_s * rate:
-                raise MediaError(f"audio longer than {self._max_s:.2f} s (video.max_frames)")
+                raise MediaError(f"audio longer than {self._max_s:.2f} s ({self._limit})")

@@ -14,7 +14,7 @@ import numpy as np
 
 from eap.data.clip_store import Clip
 from eap.evaluation.grid import GAINS, real_rows, source_rows, tile_rows
-from eap.evaluation.setup import Setup
+from eap.evaluation.setup import PROBE_DETECT_EVERY, Setup
 from eap.evaluation.variants import Source, choose_source_of, find_landmarks
 
 BIAS_GAINS = (0.0, 1.0)
@@ -72,7 +72,7 @@ def read_rows(
     setup: Setup, clip: Clip, variant: str, frames_THWC: np.ndarray, row: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """What each judge reads on average; `row`: columns of the source."""
-    landmarks = find_landmarks(frames_THWC, setup.config.video.detect_every)
+    landmarks = find_landmarks(frames_THWC, PROBE_DETECT_EVERY)
     common = {
         "variant": variant, "clip_id": clip.clip_id, "speaker_id": clip.speaker_id, "emotion": clip.emotion,
         "level": setup.level(clip.clip_id), "n": len(frames_THWC), **row,

@@ -13,7 +13,7 @@ from eap.evaluation.bias import speak
 from eap.evaluation.grid import GAINS
 from eap.evaluation.levels import level_key
 from eap.evaluation.scores import Judged
-from eap.evaluation.setup import Setup
+from eap.evaluation.setup import PROBE_DETECT_EVERY, Setup
 from eap.evaluation.variants import Source, choose_source, choose_source_of, find_landmarks, in_turn
 
 
@@ -89,7 +89,7 @@ def _clip_rows(setup: Setup, group: LevelGroup, clip: Clip, source: Source) -> l
         ]
 
     def look(variant: str, frames: np.ndarray) -> list[Judged]:
-        landmarks = find_landmarks(frames, setup.config.video.detect_every)
+        landmarks = find_landmarks(frames, PROBE_DETECT_EVERY)
         return setup.judges.judge(clip, variant, frames, landmarks)
 
     found = rows(look("real", clip.frames_THWC[:length]), "real", None)

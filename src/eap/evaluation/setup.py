@@ -43,3 +43,6 @@ class Setup:
 
 PROBE_S = 2
 """Means over frames are asked for there, so the first seconds of a clip do. CHOSEN: it bounds the cost."""
+
+PROBE_DETECT_EVERY = 5
+"""Frames between two in which they detect the face; it is tracked in between. CHOSEN: it bounds the cost."""

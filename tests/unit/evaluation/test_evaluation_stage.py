@@ -28,7 +28,7 @@ class KnownLandmarks:
     """Stands in for dlib: true landmarks of frames it knows, 3 px right and 4 px down of the truth for all others.
 
     `per_clip` videos of each clip, in the order in which they are scored, are not known. The probes' videos (faces are
-    looked for in every fifth frame) get the first clip's landmarks.
+    looked for in some frames only) get the first clip's landmarks.
     """
 
     def __init__(self, store, per_clip):
@@ -44,7 +44,7 @@ class KnownLandmarks:
         assert detector == "dlib"
         assert frames_THWC.shape[1:] == (256, 256, 3)
         found = [self.known.get(frame[None].tobytes()) for frame in frames_THWC]
-        if detect_every == 5:
+        if detect_every > 1:
             points = self.first[: len(frames_THWC)]
         else:
             points = np.stack(found) if all(f is not None for f in found) else self.others.pop(0)

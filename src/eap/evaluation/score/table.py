@@ -1,0 +1,54 @@
+"""The summary in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+ARROWS = {"lower": "↓", "higher": "↑", "zero": "→ 0"}
+FEW = 10
+"""Failed clips that are named; the others are counted."""
+
+
+def print_summary(summary: Mapping[str, Any], console: Console) -> None:
+    """Counts, every metric, what is absent, what failed, and the protocol."""
+    counts = summary["counts"]
+    console.print(", ".join(f"{count} {name}" for name, count in counts.items()))
+    table = Table("metric", "", "value", "std", "n", "")
+    for column in table.columns[2:5]:
+        column.justify = "right"
+    for name, metric in summary["metrics"].items():
+        notes = [metric["note"]] if metric["note"] else []
+        if metric["n_undefined"] and metric["value"] is not None:
+            notes.append(f"not defined in {metric['n_undefined']} clips")
+        n = f"{metric['n']} {'frames' if metric['aggregation'] == 'over all frames' else 'clips'}"
+        label = f"{name} ({metric['unit']})" if metric["unit"] else name
+        values = (_shown(metric["value"]), _shown(metric["std"]))
+        table.add_row(label, ARROWS[metric["better"]], *values, n, "; ".join(notes))
+    console.print(table)
+    for reason, names in _by_reason(summary["absent"]).items():
+        console.print(f"absent: {', '.join(names)}: {reason}")
+    failed = list(summary["failed"].items())
+    for clip_id, reason in failed[:FEW]:
+        console.print(f"not scored in full: {clip_id}: {reason}")
+    if len(failed) > FEW:
+        console.print(f"... and {len(failed) - FEW} more; see clips.parquet")
+    protocol = summary["protocol"]
+    console.print(f"protocol: {protocol['picture']}; sync {protocol['sync']['protocol']}; {protocol['aggregation']}")
+    for kind, weights in protocol["weights"].items():
+        if not weights.get("published", True):
+            console.print(f"warning: {kind} weights are not the published file (sha256 {weights['sha256'][:12]}...)")
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _by_reason(absent: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, reason in absent.items():
+        found.setdefault(reason, []).append(name)
+    return found
