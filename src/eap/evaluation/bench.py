@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def measure(n_frames: int, rounds: int, threads: int) -> dict[str, Any]:
     """
     torch.set_num_threads(threads)
     take = act(make_identity(0, 0), "happy", 2, 0, (0, 0, 0))
-    frames = np.stack(list(Renderer(make_identity(0, 0), 256).frames(take.performance)))[:n_frames]
+    frames = np.stack(list(islice(Renderer(make_identity(0, 0), 256).frames(take.performance), n_frames)))
     pcm16 = np.round(take.waveform * 32767).astype(np.int16)[: 640 * len(frames)]
     network = random_syncnet(0)
     folded = FoldedSyncNet(network)

@@ -50,25 +50,38 @@ def _windows(values_TD: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def takes() -> list[Spoken]:
-    return [Spoken(person, sentence) for person in range(4) for sentence in range(8)]
+    return [Spoken(person, sentence) for person in range(4) for sentence in range(6)]
 
 
 def test_an_injected_offset_is_found_by_the_sync_score(takes) -> None:
-    """Sounds are embedded as the lips that a linear fit expects of them: what a sync network learns, in closed form."""
+    """What a sync network learns, in closed form: the canonical correlations of lips and sound, from other people."""
     audio = load_config({}, CHECKOUT / "workflow" / "presets").audio
-    known, unseen = takes[:24], takes[24:]
+    known, unseen = takes[:18], takes[18:]
     x, y = (np.concatenate(part) for part in zip(*((t.sound(audio), t.lips()) for t in known), strict=True))
-    mean_x, mean_y = x.mean(0), y.mean(0)
-    weights = np.linalg.solve((x - mean_x).T @ (x - mean_x) + 300 * np.eye(x.shape[1]), (x - mean_x).T @ (y - mean_y))
+    mean, to_heard, to_seen = x.mean(0), *_correlate(x, y)
     found = []
     for take in unseen:
-        lips = take.lips()
-        lips = lips - lips.mean(0)  # the person's own mouth is no sign of sync
+        seen = take.lips() @ to_seen
         for offset in OFFSETS:
-            heard = (take.sound(audio, offset) - mean_x) @ weights
-            found.append(sync_scores(sync_distances(lips, heard - heard.mean(0))).offset == offset)
-    assert len(found) == 8 * 13
+            heard = (take.sound(audio, offset) - mean) @ to_heard
+            distances = sync_distances(seen - seen.mean(0), heard - heard.mean(0))
+            found.append(sync_scores(distances).offset == offset)
+    assert len(found) == 6 * 13
     assert np.mean(found) >= 0.95
+
+
+def _correlate(x: np.ndarray, y: np.ndarray, n: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Maps of two series to their first n canonical variates, the first scaled by how well it tells the second."""
+    x, y = x - x.mean(0), y - y.mean(0)
+    white_x, white_y = _whiten(x, 0.3), _whiten(y, 0.01)
+    left, correlation, right = np.linalg.svd(white_x @ (x.T @ y / len(x)) @ white_y)
+    return white_x @ left[:, :n] * correlation[:n], white_y @ right[:n].T
+
+
+def _whiten(x: np.ndarray, ridge: float) -> np.ndarray:
+    covariance = x.T @ x / len(x)
+    values, vectors = np.linalg.eigh(covariance + ridge * np.trace(covariance) / len(covariance) * np.eye(x.shape[1]))
+    return (vectors / np.sqrt(values)) @ vectors.T
 
 
 def test_lmd_of_the_truth_is_0_and_grows_with_noise(takes) -> None:

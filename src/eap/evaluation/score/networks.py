@@ -33,7 +33,8 @@ def check_weights(settings: Settings) -> None:
                 load(given.path)
             except (ValueError, StageError) as error:
                 wanted = WEIGHTS[kind]
-                raise StageError(f"{wanted.option} {given.path}: {error}; wanted is {wanted.url}") from error
+                first = str(error).splitlines()[0]
+                raise StageError(f"{wanted.option} {given.path}: {first}; wanted is {wanted.url}") from error
 
 
 @cache
