@@ -102,7 +102,7 @@ def cost_of_parts(config: Config, ant: AntPhase, era: EraPhase, reconstruction: 
         "discriminator D_E": (era.emotion_critic, lambda: era.emotion_critic(frame)),
         "L_lip and L_per (a generated and a real frame)": (
             reconstruction,
-            lambda: reconstruction.terms(batch.target_BTCHW, batch.target_BTCHW * 0, batch.mask_BT),
+            lambda: reconstruction.terms(batch.target_BTCHW * 0, batch),
         ),
     }
     return {name: _cost(module, call) for name, (module, call) in parts.items()}
