@@ -41,8 +41,8 @@ TINY = {
     },
     "student": {"channels": 8, "steps": 3, "batch_size": 2},
     "sync": {"channels": 8, "d_embedding": 8, "steps": 3, "clips_per_batch": 2, "windows_per_clip": 2},
-    "ant": {"epochs": 1, "batch_size": 2},
-    "era": {"epochs": 1, "batch_size": 2},
+    "ant": {"epochs": 1, "batch_size": 2, "warmup_steps": 2},
+    "era": {"epochs": 1, "batch_size": 2, "warmup_steps": 2},
     "evaluation": {"max_clips": 1, "bias_clips": 1},
     "experiments": {"no_metric": {"loss": {"metric": 0}}},
 }  # fmt: skip

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eap.models.geometry import N_GUIDES
+from eap.models.geometry import N_GUIDES, copied_share
 from eap.models.identity_encoder import stride_channels
 from eap.models.layers import AdaINConv
 from eap.models.pose_encoder import resize_maps
@@ -111,5 +111,8 @@ class Generator(nn.Module):
         painted = self.to_rgb(F.leaky_relu(x, 0.2))
         if 1 in self.skip_strides:
             # Added before the squashing, not blended by a gate: a gate closes on the copy; paint then learns nothing.
-            painted = resize_maps(painted, maps[1].shape[-1]) + torch.atanh(PICTURE_SCALE * maps[1])
+            picture, side = torch.atanh(PICTURE_SCALE * maps[1]), maps[1].shape[-1]
+            if guides is not None:
+                picture = picture * resize_maps(copied_share(guides), side)
+            painted = resize_maps(painted, side) + picture
         return torch.tanh(painted)

@@ -5,13 +5,15 @@ CHOSEN (ADR 20). Coordinates are those of `grid_sample`: [-1, 1], x right, y dow
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from eap.data.pose import LANDMARK_SCALE_PX, RIGID
 
-SUPPORT = 0.6
-"""Reach of a landmark's pull, in units of half the picture (about half a face)."""
+REACH = 0.2
+"""Distance at which a landmark's pull has fallen to 1/e, in units of half the picture: about half a mouth."""
 RIDGE = 1e-3
 """Landmarks that coincide (a shut mouth's inner lips) with different displacements are met half-way, not torn."""
 CHUNK = 1 << 18
@@ -21,6 +23,8 @@ EDGE = 1 / 32
 OUTER_LIPS = tuple(range(48, 60))
 INNER_LIPS = tuple(range(60, 68))
 RIGHT_EYE, LEFT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
+COPY_STRETCH, COPY_SHARPNESS = 2.5, 4.0
+"""Area's ratio at which a stretched source is half trusted, and how sharply trust falls (per unit of its logarithm)."""
 N_GUIDES = 4
 """Maps that `guide_maps` draws."""
 
@@ -59,8 +63,9 @@ def pixel_centres(side: int, device: torch.device, dtype: torch.dtype) -> Tensor
 def landmark_flow(source_NP2: Tensor, driving_NP2: Tensor, transform_N23: Tensor, side: int) -> Tensor:
     """Where in the source each pixel of the output comes from: ``[N, side, side, 2]``, for `grid_sample`.
 
-    The pose's similarity plus radial basis functions (Wendland C2) at the driving landmarks, whose weights carry each
-    of them onto the source's own: near a landmark the landmark decides, far from all of them the pose.
+    The pose's similarity plus radial basis functions (exponential) at the driving landmarks, whose weights carry each
+    of them onto the source's own: near a landmark the landmark decides, far from all of them the pose. A smoother
+    function overshoots between the lips and folds the picture.
 
     Parameters
     ----------
@@ -71,22 +76,21 @@ def landmark_flow(source_NP2: Tensor, driving_NP2: Tensor, transform_N23: Tensor
     """
     linear, shift = transform_N23[..., :2], transform_N23[:, None, :, 2]
     rest = source_NP2 - (driving_NP2 @ linear.mT + shift)
-    kernel = wendland(torch.cdist(driving_NP2, driving_NP2, compute_mode="donot_use_mm_for_euclid_dist"))
+    kernel = pull(torch.cdist(driving_NP2, driving_NP2, compute_mode="donot_use_mm_for_euclid_dist"))
     identity = torch.eye(kernel.shape[-1], device=kernel.device, dtype=kernel.dtype)
     weights = torch.linalg.solve(kernel + RIDGE * identity, rest)
     at = pixel_centres(side, kernel.device, kernel.dtype)
     few = max(CHUNK // (side**2 * kernel.shape[-1]), 1)
     near = [
-        wendland(torch.cdist(at.expand(len(points), -1, -1), points)) @ weight
+        pull(torch.cdist(at.expand(len(points), -1, -1), points)) @ weight
         for points, weight in zip(driving_NP2.split(few), weights.split(few), strict=True)
     ]
     return (at @ linear.mT + shift + torch.cat(near)).unflatten(1, (side, side))
 
 
-def wendland(distance: Tensor) -> Tensor:
-    """Wendland's C2 function of ``distance / SUPPORT``: 1 at 0, smoothly 0 from SUPPORT on."""
-    r = (distance / SUPPORT).clamp_max(1)
-    return (1 - r) ** 4 * (4 * r + 1)
+def pull(distance: Tensor) -> Tensor:
+    """A landmark's pull at a distance: ``exp(-distance / REACH)``, positive definite and free of overshoot."""
+    return torch.exp(distance / -REACH)
 
 
 def guide_maps(driving_NP2: Tensor, flow_NHW2: Tensor) -> Tensor:
@@ -103,6 +107,14 @@ def guide_maps(driving_NP2: Tensor, flow_NHW2: Tensor) -> Tensor:
     area = dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]
     stretch = -area.abs().clamp(0.05, 20).log()
     return torch.cat([torch.stack([mouth, lips, eyes], 1).unflatten(2, (side, side)), stretch[:, None]], 1)
+
+
+def copied_share(guides_N4HW: Tensor) -> Tensor:
+    """How far the warped source may be trusted, ``[N, 1, H, W]``: 1, falling to 0 where it is stretched too much.
+
+    There a mouth or an eye opens that is shut in the source: what is stretched is lip or lid, which does not belong.
+    """
+    return torch.sigmoid(COPY_SHARPNESS * (math.log(COPY_STRETCH) - guides_N4HW[:, 3:]))
 
 
 def inside(at_Q2: Tensor, polygon_NV2: Tensor) -> Tensor:

@@ -20,6 +20,10 @@ from eap.models.lip_landmarks import LandmarkStudent
 from eap.models.perceptual import Vgg19Features
 from eap.stage import StageError
 
+PIXEL_SCALE = 0.25
+"""The student is blind to colour, which says nothing of landmarks: under it, pixels count as one more layer at each
+scale, divided by this. CHOSEN (ADR 5)."""
+
 
 class Reconstruction(nn.Module):
     """The frozen judges of a frame against its target.
@@ -59,6 +63,8 @@ class Reconstruction(nn.Module):
         features = list(student) if self.vgg is None else network.features(whole)
         for frames in smaller:
             features += network.features(frames)
+        if self.vgg is None:
+            features += [frames / PIXEL_SCALE for frames in (whole, *smaller)]
         return self.student.landmarks(student)[:, LIPS], features
 
 

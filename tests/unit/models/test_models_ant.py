@@ -10,8 +10,8 @@ from tiny_data import PRESETS, landmarks, tiny_config
 from eap.config import load_config
 from eap.data.pose import pose_only_landmarks, to_canonical
 from eap.models.ant import SHAPE_SCALE
-from eap.models.geometry import driving_landmarks, to_grid
-from eap.models.pose_encoder import warp_maps
+from eap.models.geometry import copied_share, driving_landmarks, to_grid
+from eap.models.pose_encoder import resize_maps, warp_maps
 from eap.training.bench import random_batch
 from eap.training.build import build_ant
 
@@ -109,9 +109,9 @@ def test_paint_of_a_lower_resolution_is_added_to_the_whole_picture():
     torch.nn.init.zeros_(ant.generator.to_rgb.weight)
     torch.nn.init.constant_(ant.generator.to_rgb.bias, 0.5)
     motion = torch.zeros(2, 2, 32)
-    flow, _ = ant.flow(identity, batch.pose_BTP2, ant.shape(motion, None))
+    flow, guides = ant.flow(identity, batch.pose_BTP2, ant.shape(motion, None))
     picture = warp_maps(batch.source_BCHW, flow)
-    expected = torch.tanh(0.5 + torch.atanh(0.99 * picture))
+    expected = torch.tanh(0.5 + torch.atanh(0.99 * picture) * resize_maps(copied_share(guides), 64))
     frames = ant.render(identity, motion, batch.pose_BTP2, None).flatten(0, 1)
     torch.testing.assert_close(frames, expected, atol=1e-5, rtol=0)
 

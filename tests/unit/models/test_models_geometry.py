@@ -9,7 +9,15 @@ from tiny_data import landmarks
 
 from eap.data.pose import pose_only_landmarks, to_canonical
 from eap.models import geometry
-from eap.models.geometry import driving_landmarks, guide_maps, inside, landmark_flow, pixel_centres, to_grid
+from eap.models.geometry import (
+    copied_share,
+    driving_landmarks,
+    guide_maps,
+    inside,
+    landmark_flow,
+    pixel_centres,
+    to_grid,
+)
 from eap.models.pose_encoder import pose_warp
 
 POINTS = landmarks("ann/happy-0.mp4").astype(np.float32) * 4
@@ -51,9 +59,9 @@ def test_flow_carries_each_landmark_to_its_source():
     assert error_px.mean() < 0.5
     by_pose = driving @ transform[..., :2].mT + transform[:, None, :, 2]
     assert ((by_pose - source).norm(dim=-1) * 128).max() > 4
-    # Far from the face the pose alone decides.
+    # Far from the face the pose decides.
     corner = pixel_centres(64, flow.device, flow.dtype)[:1] @ transform[0, :, :2].mT + transform[0, :, 2]
-    torch.testing.assert_close(flow[0, 0, :1], corner, atol=1e-4, rtol=0)
+    torch.testing.assert_close(flow[0, 0, :1], corner, atol=2e-3, rtol=0)
 
 
 def test_chunks_change_nothing(monkeypatch):
@@ -103,6 +111,24 @@ def test_guides_show_mouth_lips_eyes_and_stretch():
     assert value(mouth, driving[0, 30]) < 0.01  # the nose
     assert value(eyes, driving[0, 36:42].mean(0)) > value(eyes, driving[0, 30]) + 0.2
     torch.testing.assert_close(stretch, torch.full_like(stretch, np.log(2)), atol=1e-3, rtol=0)
+
+
+def test_an_opening_mouth_is_not_copied():
+    """A shut mouth that opens: its inside is stretched lip. The other way round, everything can be copied."""
+    shut = to_grid(torch.from_numpy(POINTS[:1])).clone()
+    shut[:, [67, 66, 65]] = shut[:, [61, 62, 63]] + torch.tensor([0.0, 0.01])
+    opened = shut.clone()
+    opened[:, [67, 66, 65, *range(55, 60), *range(5, 12)], 1] += 0.1
+    side = 64
+    x, y = ((opened[0, [62, 66]].mean(0) + 1) / 2 * side).long()
+    for source, driving, at_mouth in (
+        (shut, opened, (0.0, 0.2)),
+        (opened, shut, (0.8, 1.0)),
+        (opened, opened, (0.9, 1.0)),
+    ):
+        share = copied_share(guide_maps(driving, landmark_flow(source, driving, SAME, side)))[0, 0]
+        assert at_mouth[0] <= share[y, x] <= at_mouth[1]
+        assert share[:8].min() > 0.9  # above the face
 
 
 def test_gradient_of_a_pixel_reaches_the_driving_landmarks():
