@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from eap.data.cached_frames import resize_frame
 from eap.data.clip_landmarks import detect_landmarks
-from eap.data.clip_store import Clip, ClipStore, resize_frame
+from eap.data.clip_store import Clip, ClipStore
 from eap.data.encode import PROVENANCE, write_video
 from eap.data.layout import PreparedData
 from eap.data.pose import LANDMARK_SCALE_PX
@@ -124,7 +125,7 @@ def choose_source(store: ClipStore, clip: Clip) -> Source:
 
 def render_variants(face: Synthesizer, clip: Clip, source: Source) -> dict[str, np.ndarray]:
     """uint8 frames ``[T, H, W, 3]`` of each of `VARIANTS`."""
-    still = source.clip.frames_THWC[source.at]
+    still = source.clip.frames[source.at]
 
     def speak(gain: float) -> np.ndarray:
         return face.speak(still, source.clip.pose_TP2[source.at], clip.mel_TM, clip.pose_TP2, gain)
@@ -133,7 +134,7 @@ def render_variants(face: Synthesizer, clip: Clip, source: Source) -> dict[str, 
         "generated": speak(1.0),
         "neutral": speak(0.0),
         "real": clip.frames_THWC,
-        "still": np.broadcast_to(still, clip.frames_THWC.shape),
+        "still": np.broadcast_to(still, (len(clip), *still.shape)),
     }
 
 
@@ -170,7 +171,7 @@ def write_videos(
     name = Path("videos") / safe_name(clip.clip_id)
     picture = name / "source.png"
     with atomic_path(folder / picture) as temporary:
-        cv2.imwrite(str(temporary), source.clip.frames_THWC[source.at][..., ::-1])
+        cv2.imwrite(str(temporary), source.clip.frames[source.at][..., ::-1])
     paths = {"source": picture}
     for variant, label in VIDEO_VARIANTS.items():
         paths[label] = name / f"{label}.mp4"

@@ -14,6 +14,7 @@ from torch.optim import Adam
 from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
+from eap.data.prefetch import Prefetched
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
@@ -146,8 +147,10 @@ def train_ant(
         "data": [source_digest(path) for path in sources], "student": file_sha256(student),
     }  # fmt: skip
 
+    drawn = Prefetched(lambda step: training.neutral_batch(seed, step, section.batch_size))
+
     def draw(step: int) -> Batch:
-        return training.neutral_batch(seed, step, section.batch_size).to(device)
+        return drawn(step).to(device)
 
     checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers)
     if not checkpoint.path.is_file():

@@ -13,6 +13,7 @@ from torch.optim import Adam
 from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
+from eap.data.prefetch import Prefetched
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
@@ -196,11 +197,12 @@ def train_era(
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
     }  # fmt: skip
+    draw = Prefetched(lambda step: training.emotional_batch(seed, step, section.batch_size))
     rows = run_steps(
         name=f"era seed {seed}",
         steps=section.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
-        step=lambda i: phase.step(training.emotional_batch(seed, i, section.batch_size).to(device), i),
+        step=lambda i: phase.step(draw(i).to(device), i),
         validate=lambda: phase.validate(fixed),
         checkpoint=Checkpoint(checkpoints, record, phase.modules, phase.optimizers),
         checkpoint_every=section.checkpoint_every,
