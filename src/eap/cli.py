@@ -509,6 +509,25 @@ def bench_score(
     typer.echo(json.dumps(measure(frames, rounds, threads)))
 
 
+@bench.command("loader")
+def bench_loader(
+    data: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Prepared data; without, a phantom corpus is made."),
+    ] = None,
+    preset: Preset = "demo",
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+    workers: Workers = N_CORES,
+) -> None:
+    """Training windows per second from the cache, beside what training steps consume; memory over 10 epochs."""
+    import json
+
+    from eap.training.loader_bench import measure
+
+    typer.echo(json.dumps(measure(_configured(preset, presets, override), data, workers)))
+
+
 @bench.command("step")
 def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: Override = []) -> None:  # noqa: B006
     """One full ANT step and one full ERA step on random data: seconds, parameters, GFLOPs per part."""

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eap.data.clip_store import resize_frame
+from eap.data.cached_frames import resize_frame
 from eap.digest import file_sha256, text_digest
 from eap.stage import StageError
 

@@ -42,7 +42,7 @@ def open_media(path: Path) -> Iterator[Any]:
     """An open container; every fault of ffmpeg inside the block becomes a `MediaError`."""
     try:
         # "file:" keeps ffmpeg from reading a protocol or a pattern into an odd name
-        with av.open(f"file:{path}") as container:
+        with av.open(f"file:{path}", metadata_errors="replace") as container:
             yield container
     except av.error.FFmpegError as error:
         raise MediaError(f"cannot be decoded: {error.strerror or error} ({type(error).__name__})") from error
@@ -60,6 +60,8 @@ def iterate_video(path: Path) -> Iterator[av.VideoFrame]:
         if not container.streams.video:
             raise MediaError("no video stream")
         stream = container.streams.best("video")
+        if stream is None or stream.codec_context is None:
+            raise MediaError("the video stream is of a kind that cannot be decoded")
         _check_size(stream.codec_context.width, stream.codec_context.height)
         stream.codec_context.thread_count = 1
         for frame in container.decode(stream):

@@ -51,6 +51,8 @@ def read_sound(path: Path, max_s: float, sample_rate: int | None = None, limit: 
         if not container.streams.audio:
             raise MediaError("no audio stream")
         stream = container.streams.best("audio")
+        if stream is None or stream.codec_context is None:
+            raise MediaError("the audio stream is of a kind that cannot be decoded")
         rate = stream.codec_context.sample_rate
         if not rate:
             raise MediaError("the audio stream has no sample rate")

@@ -119,10 +119,10 @@ class WindowSampler:
         source = self._source_clip(clip, rng)
         at = int(rng.integers(len(source)))
         return {
-            "source_BCHW": to_image(source.frames_THWC[at]),
+            "source_BCHW": to_image(source.frames[at]),
             "source_points_BP2": torch.from_numpy(source.landmarks_TP2[at]),
             "source_pose_BP2": torch.from_numpy(source.pose_TP2[at]),
-            "target_BTCHW": to_image(clip.frames_THWC[window]),
+            "target_BTCHW": to_image(clip.frames[window]),
             "pose_BTP2": torch.from_numpy(clip.pose_TP2[window]),
             "content_mel_BTMW": self._mel(clip, start, self.audio.content_context),
             "emotion_mel_BTMW": self._mel(clip, start, self.audio.emotion_context),

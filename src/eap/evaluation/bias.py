@@ -51,7 +51,7 @@ def bias_rows(
         print(f"evaluate seed {setup.seed}: {clip_id} spoken from sources of {', '.join(sources)}", flush=True)
     for clip_id in neutral_clips(setup, {setup.store.rows(clip_id)["speaker_id"] for clip_id in voices}):
         clip = setup.store[clip_id]
-        rows += read_rows(setup, clip, "real", clip.frames_THWC[: setup.probe_frames], {})
+        rows += read_rows(setup, clip, "real", clip.frames[: setup.probe_frames], {})
     return rows, grid
 
 

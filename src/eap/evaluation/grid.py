@@ -21,7 +21,7 @@ JPEG_QUALITY = 90
 
 def real_rows(setup: Setup, clip: Clip, pcm16: np.ndarray) -> list[dict[str, Any]]:
     """The real recording: its video and its picture."""
-    frames = clip.frames_THWC[: setup.probe_frames]
+    frames = clip.frames[: setup.probe_frames]
     return _write(setup, clip, None, None, frames, pcm16, "real")
 
 

@@ -92,7 +92,7 @@ def _clip_rows(setup: Setup, group: LevelGroup, clip: Clip, source: Source) -> l
         landmarks = find_landmarks(frames, PROBE_DETECT_EVERY)
         return setup.judges.judge(clip, variant, frames, landmarks)
 
-    found = rows(look("real", clip.frames_THWC[:length]), "real", None)
+    found = rows(look("real", clip.frames[:length]), "real", None)
     found += rows([Judged(clip, "generated", "audio", setup.face.hear(clip.mel_TM[:length])[1])], "generated", 1.0)
     for gain in GAINS:
         found += rows(look("generated", speak(setup, clip, source, gain)), "generated", gain)

@@ -14,8 +14,9 @@ import av
 import numpy as np
 import pandas as pd
 
+from eap.data.cached_frames import resize_frame
 from eap.data.clip_landmarks import detect_landmarks
-from eap.data.clip_store import Clip, ClipStore, resize_frame
+from eap.data.clip_store import Clip, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.pose import LANDMARK_SCALE_PX
 from eap.evaluation.levels import level_key
@@ -43,7 +44,7 @@ class Source:
     @property
     def frame_HWC(self) -> np.ndarray:
         """The picture, uint8 RGB."""
-        return self.clip.frames_THWC[self.at]
+        return self.clip.frames[self.at]
 
     @property
     def points_P2(self) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from eap.data.clip_store import resize_frame
+from eap.data.cached_frames import resize_frame
 from eap.data.jpeg import decode_jpeg, encode_jpeg
 from eap.data.layout import PreparedData
 from eap.evaluation.levels import level_key

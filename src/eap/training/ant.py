@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
+from eap.data.prefetch import Prefetched
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
@@ -158,6 +159,8 @@ def train_ant(
     def draw(step: int, size: int = section.batch_size) -> Batch:
         return training.neutral_batch(seed, step, size).to(device)
 
+    drawn = Prefetched(draw)
+
     checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers)
     if not checkpoint.path.is_file():
         phase.warm_up(lambda step: draw(step, section.warmup_batch_size), section.warmup_steps)
@@ -166,7 +169,7 @@ def train_ant(
         name=f"ant seed {seed}",
         steps=section.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
-        step=lambda i: phase.step(draw(i), i),
+        step=lambda i: phase.step(drawn(i), i),
         validate=lambda: phase.validate(fixed),
         checkpoint=checkpoint,
         checkpoint_every=section.checkpoint_every,

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
+from eap.data.prefetch import Prefetched
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
@@ -277,11 +278,12 @@ def train_era(
     checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers)
     if not checkpoint.path.is_file():
         phase.warm_up(lambda step: draw(step, section.warmup_batch_size), section.warmup_steps)
+    drawn = Prefetched(draw)
     rows = run_steps(
         name=f"era seed {seed}",
         steps=section.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
-        step=lambda i: phase.step(draw(i), i),
+        step=lambda i: phase.step(drawn(i), i),
         validate=lambda: phase.validate(fixed),
         checkpoint=checkpoint,
         checkpoint_every=section.checkpoint_every,

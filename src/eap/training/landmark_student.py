@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Adam
 
-from eap.data.clip_store import ClipStore
+from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.pose import LANDMARK_SCALE_PX, LIPS
 from eap.data.windows import to_image
@@ -35,7 +35,7 @@ def draw_frames(store: ClipStore, ids: list[str], rng: np.random.Generator, size
     for clip_id in rng.choice(ids, size):
         clip = store[str(clip_id)]
         at = int(rng.integers(len(clip)))
-        images.append(to_image(clip.frames_THWC[at]))
+        images.append(to_image(clip.frames[at]))
         points.append(torch.from_numpy(clip.landmarks_TP2[at]))
     return torch.stack(images), torch.stack(points)
 
@@ -69,7 +69,7 @@ def train_student(config: Any, data: PreparedData, model: Path, history: Path, l
     """Train the student on the training split; report its error on the validation split in px at a 256 scale."""
     section, device = config.student, config.compute.device
     seed_everything(section.seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size)
+    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)
     ids, held_out = store.ids("train"), store.ids("validation")
     if not ids:
         raise StageError("no training clip; see the set-aside reasons in the clips table")

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Adam
 
-from eap.data.clip_store import ClipStore
+from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.windows import to_image
 from eap.models.syncnet import WINDOW, SyncExpert
@@ -81,7 +81,7 @@ def train_sync(config: Any, data: PreparedData, model: Path, history: Path, log:
     """Train the expert on the training split; its held-out loss stands beside the loss of chance."""
     section, device = config.sync, config.compute.device
     seed_everything(section.seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size)
+    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)
     ids, held_out = store.ids("train"), store.ids("validation")
     if not ids:
         raise StageError("no training clip; see the set-aside reasons in the clips table")

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from tiny_data import SPLIT_OF, sections
 
-from eap.data.clip_store import ClipStore, resize_frame
+from eap.data.cached_frames import resize_frame
+from eap.data.clip_store import ClipStore
 from eap.data.encode import PROVENANCE
 from eap.data.layout import PreparedData
 from eap.evaluation import variants
