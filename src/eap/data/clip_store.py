@@ -57,7 +57,7 @@ class Clip:
     @property
     def n_bytes(self) -> int:
         """Memory that it takes, without frames."""
-        arrays = (self.landmarks_TP2, self.pose_TP2, self.lips_TP2, self.mel_TM, self.va_T2)
+        arrays = (self.landmarks_TP2, self.pose_TP2, self.shape_TP2, self.mel_TM, self.va_T2)
         return sum(array.nbytes for array in arrays)
 
 
