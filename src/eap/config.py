@@ -177,6 +177,7 @@ class ModelConfig(Section):
     dropout: Fraction
     d_emotion: PositiveInt = Field(description="width of e, and of F's features (method 3: equal width)")
     emotion_channels: PositiveInt = Field(description="base channels of F")
+    emotion_pooled: bool = Field(description="E_E hears each frame beside the mean of the frames around it")
     discriminator_channels: PositiveInt
     warp: Literal["none", "pose", "landmarks"] = Field(
         description="how the source reaches the driving frame: not at all; by the pose's similarity; by a flow to the "

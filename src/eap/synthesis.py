@@ -44,7 +44,8 @@ class Synthesizer:
 
     def hear(self, mel_TM: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """Emotion embeddings e ``[T, d_e]`` of a voice, and theta's valence and arousal of them, ``[T, 2]``."""
-        e = self.emotion_encoder(self._mel(mel_TM, self.audio.emotion_context))[0]
+        mask = torch.ones(1, len(mel_TM), dtype=torch.bool, device=self.device)
+        e = self.emotion_encoder(self._mel(mel_TM, self.audio.emotion_context), mask)[0]
         return e, self.theta(e).cpu().numpy()
 
     def see(self, frames_THWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,16 +13,31 @@ class EmotionEncoder(nn.Module):
     """E_E: speech to an emotion embedding per frame, ``[B, T, M, W] -> e [B, T, d_e]`` (KNOWN that it exists).
 
     CHOSEN: each frame's own window of about 1 s through convolutions, then an MLP.
+
+    Parameters
+    ----------
+    pooled
+        Each frame also hears the mean over the frames that are given with it: what is loud or high for *this* voice
+        shows against the voice's own average (ADR 21).
     """
 
-    def __init__(self, n_mels: int, mel_width: int, channels: int, d_emotion: int) -> None:
+    def __init__(self, n_mels: int, mel_width: int, channels: int, d_emotion: int, pooled: bool) -> None:
         super().__init__()
         self.encoder = MelEncoder(n_mels, mel_width, channels, 2 * d_emotion)
+        self.mix = nn.Linear(4 * d_emotion, 2 * d_emotion) if pooled else None
         self.project = nn.Sequential(nn.LeakyReLU(0.2), nn.Linear(2 * d_emotion, d_emotion))
 
-    def forward(self, mel_BTMW: Tensor) -> Tensor:
-        """Emotion embeddings; their norm is trained towards the intensity (CHOSEN, method 2)."""
-        return self.project(self.encoder(mel_BTMW))
+    def forward(self, mel_BTMW: Tensor, mask_BT: Tensor) -> Tensor:
+        """Emotion embeddings; their norm is trained towards the intensity (CHOSEN, method 2).
+
+        Frames outside of the mask are not part of the mean.
+        """
+        heard = self.encoder(mel_BTMW)
+        if self.mix is not None:
+            active, valid = F.leaky_relu(heard, 0.2), mask_BT[..., None]
+            mean = torch.where(valid, active, 0).sum(1, keepdim=True) / valid.sum(1, keepdim=True).clamp_min(1)
+            heard = heard + self.mix(torch.cat([active, mean.expand_as(active)], -1))
+        return self.project(heard)
 
 
 class VABackbone(nn.Module):

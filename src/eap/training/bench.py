@@ -82,7 +82,7 @@ def cost_of_parts(config: Config, ant: AntPhase, era: EraPhase, reconstruction: 
     model = ant.ant
     identity = model.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
     motion = model.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
-    e = era.emotion_encoder(batch.emotion_mel_BTMW)
+    e = era.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
     parts: dict[str, tuple[nn.Module, Any]] = {
         "identity encoder (per clip)": (model.identity_encoder, lambda: model.identity_encoder(batch.source_BCHW)),
         "audio encoder": (model.audio_encoder, lambda: model.audio_encoder(batch.content_mel_BTMW)),
@@ -93,7 +93,10 @@ def cost_of_parts(config: Config, ant: AntPhase, era: EraPhase, reconstruction: 
         ),
         "generator G": (model.generator, lambda: model.render(identity, motion, batch.pose_BTP2, None)),
         "ANT, all": (model, lambda: ant.generate(batch)),
-        "emotion encoder E_E": (era.emotion_encoder, lambda: era.emotion_encoder(batch.emotion_mel_BTMW)),
+        "emotion encoder E_E": (
+            era.emotion_encoder,
+            lambda: era.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT),
+        ),
         "VA backbone F": (era.backbone, lambda: era.backbone(frame)),
         "theta": (era.theta, lambda: era.theta(e)),
         "phi": (era.phi, lambda: era.phi(e)),

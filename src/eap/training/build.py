@@ -49,7 +49,11 @@ def build_era(config: Any) -> dict[str, nn.Module]:
     d, audio = config.model.d_emotion, config.audio
     return {
         "emotion_encoder": EmotionEncoder(
-            audio.n_mels, 2 * audio.emotion_context + 1, config.model.emotion_channels, d
+            audio.n_mels,
+            2 * audio.emotion_context + 1,
+            config.model.emotion_channels,
+            d,
+            config.model.emotion_pooled,
         ),
         "backbone": VABackbone(config.model.emotion_channels, d),
         "theta": Regressor(d),

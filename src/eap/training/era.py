@@ -92,7 +92,7 @@ class EraPhase:
 
         CHOSEN (method 2): some neutral samples run with e = 0, so that e = 0 stays the neutral face.
         """
-        e = self.emotion_encoder(batch.emotion_mel_BTMW)
+        e = self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
         zero_B = batch.neutral_B & (torch.rand(len(batch.neutral_B)) < self.p_zero_emotion).to(e.device)
         return e, e * (~zero_B)[:, None, None]
 
@@ -221,7 +221,7 @@ class EraPhase:
         self.ant.eval()
         rows = []
         for batch in batches:
-            e = self.emotion_encoder(batch.emotion_mel_BTMW)
+            e = self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
             generated, shape, shown = self.generate(batch, e)
             terms = self.reconstruction.terms(generated, shown) | {"shape": shape}
             terms["inten"] = va_loss(self.theta(e), batch.va_BT2, batch.mask_BT)

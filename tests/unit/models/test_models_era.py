@@ -37,10 +37,25 @@ def test_stronger_embeddings_give_stronger_emotion():
     assert (theta(2 * e).norm(dim=1) > theta(e).norm(dim=1)).float().mean() > 0.9
 
 
-def test_shapes():
-    assert EmotionEncoder(16, 7, 4, 12)(torch.randn(2, 3, 16, 7)).shape == (2, 3, 12)
+@pytest.mark.parametrize("pooled", [True, False])
+def test_shapes(pooled):
+    encoder, mask = EmotionEncoder(16, 7, 4, 12, pooled), torch.ones(2, 3, dtype=torch.bool)
+    assert encoder(torch.randn(2, 3, 16, 7), mask).shape == (2, 3, 12)
     assert Classifier(12, 5)(torch.randn(2, 3, 12)).shape == (2, 3, 5)
     assert EmotionDecoder(12)(torch.randn(2, 3, 2)).shape == (2, 3, 12)
+
+
+def test_a_pooled_encoder_hears_the_mean_of_the_valid_frames():
+    encoder, mel = EmotionEncoder(16, 7, 4, 12, pooled=True), torch.randn(1, 4, 16, 7)
+    mask = torch.tensor([[True, True, True, False]])
+    e = encoder(mel, mask)
+    order = [2, 0, 1, 3]  # a mean knows no order
+    torch.testing.assert_close(encoder(mel[:, order], mask), e[:, order], atol=1e-6, rtol=0)
+    padded, valid = mel.clone(), mel.clone()
+    padded[0, 3] = torch.nan
+    torch.testing.assert_close(encoder(padded, mask)[:, :3], e[:, :3], atol=1e-6, rtol=0)
+    valid[0, 1] += 1
+    assert (encoder(valid, mask) - e)[0, [0, 2]].abs().max() > 1e-5
 
 
 @pytest.mark.parametrize("side", [32, 48, 64])
@@ -55,10 +70,11 @@ def test_backbone_knows_where():
 
 
 def test_emotion_encoder_hears_each_frame_through_its_own_window():
-    encoder, mel = EmotionEncoder(16, 7, 4, 12), torch.randn(1, 4, 16, 7)
-    e = encoder(mel)
+    encoder, mel = EmotionEncoder(16, 7, 4, 12, pooled=False), torch.randn(1, 4, 16, 7)
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    e = encoder(mel, mask)
     mel[0, 2] += 1
-    changed = (encoder(mel) - e).abs().amax(-1)[0]
+    changed = (encoder(mel, mask) - e).abs().amax(-1)[0]
     assert changed[2] > 1e-3
     assert changed[[0, 1, 3]].max() < 1e-6
 
@@ -66,7 +82,8 @@ def test_emotion_encoder_hears_each_frame_through_its_own_window():
 @pytest.mark.parametrize("config", [tiny_config(), load_config({"preset": "clips"}, PRESETS)], ids=["tiny", "clips"])
 def test_built_from_the_configuration(config):
     era, d, audio = build_era(config), config.model.d_emotion, config.audio
-    e = era["emotion_encoder"](torch.randn(1, 2, audio.n_mels, 2 * audio.emotion_context + 1))
+    mel = torch.randn(1, 2, audio.n_mels, 2 * audio.emotion_context + 1)
+    e = era["emotion_encoder"](mel, torch.ones(1, 2, dtype=torch.bool))
     side = config.model.image_size
     f = era["backbone"](torch.randn(2, 3, side, side))
     assert e.shape == (1, 2, d)

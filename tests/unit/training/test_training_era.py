@@ -63,7 +63,7 @@ def generated_terms(phase, batch):
     """Step (c) up to the terms, with W_e and H_e away from zero."""
     for door in phase._doors():
         torch.nn.init.normal_(door, std=0.1)
-    e = phase.emotion_encoder(batch.emotion_mel_BTMW)
+    e = phase.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
     generated, shape, shown = phase.generate(batch, e)
     fake = sample_frames(generated, shown.mask_BT)
     return e, phase._terms(batch, shown, e, generated, fake, phase._seen(shown)[1].detach()) | {"shape": shape}
@@ -106,7 +106,7 @@ def test_every_parameter_is_in_exactly_one_optimizer(student_file):
 
 def test_step_a_teaches_the_critics_only(student_file, batch):
     phase = make(student_file)
-    e = phase.emotion_encoder(batch.emotion_mel_BTMW)
+    e = phase.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
     fake = sample_frames(phase.generate(batch, e)[0], batch.mask_BT)
     sum(phase._critics_losses(batch, fake.detach())).backward()
     assert {name for name, module in phase.modules.items() if gradients(module)} == {"critic", "emotion_critic"}
@@ -137,7 +137,7 @@ def test_warm_up_renders_nothing_and_leaves_ant_alone(student_file, batch):
     before = {name: weights(m) for name, m in phase.modules.items()}
 
     def shape():
-        e = phase.emotion_encoder(batch.emotion_mel_BTMW)
+        e = phase.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
         return phase.generate(batch, e)[1].item()
 
     start = shape()
@@ -226,7 +226,7 @@ def test_overfits_one_batch(student_file, batch):
         assert last[term] < 0.5 * first[term], term
     assert last["per"] < first["per"]
     with torch.no_grad():
-        e = phase.emotion_encoder(batch.emotion_mel_BTMW)
+        e = phase.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
         heard = phase.theta(e)
     for axis in range(2):
         labels = batch.va_BT2[..., axis].flatten()
