@@ -509,6 +509,21 @@ def bench_score(
     typer.echo(json.dumps(measure(frames, rounds, threads)))
 
 
+@bench.command("long-clip")
+def bench_long_clip(
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the clip.")] = 10,
+    preset: Preset = "paper",
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+) -> None:
+    """Peak memory of preparing one long clip, `video.max_frames` being raised to its length."""
+    import json
+
+    from eap.data.memory_bench import measure
+
+    typer.echo(json.dumps(measure(_configured(preset, presets, override), minutes)))
+
+
 @bench.command("loader")
 def bench_loader(
     data: Annotated[

@@ -14,6 +14,8 @@ import yaml
 from real_clips import CLIPS
 from workflow_checkout import Checkout
 
+from eap.data.catalog import shard_of
+from eap.data.layout import PreparedData
 from eap.schemas import read_table
 
 pytestmark = pytest.mark.timeout(1500)  # the whole run is one fixture: two minutes alone, more on a busy machine
@@ -203,3 +205,30 @@ def test_every_job_is_tracked_once_and_finished(run: Run) -> None:
 def test_snakemakes_own_report_is_made(run: Run) -> None:
     run.checkout.snakemake(run.folder, "--configfile", "tiny.yaml", "--report", "workflow.zip")
     assert (run.folder / "workflow.zip").stat().st_size > 0
+
+
+def test_an_added_clip_is_prepared_and_no_other(run: Run) -> None:
+    """The last test here: it leaves the run with one clip more."""
+    added, root = "grid/s1_bbbz8n.mpg", run.folder / "data/clips"
+    shard = shard_of(added, TINY["data"]["shards"])
+    data = PreparedData(run.folder / "results/data")
+    tables = ("listing", "frames", "audio", "media", "landmarks", "landmark_clips", "mel")
+    others = {data.shard(table, 1 - shard) for table in tables}
+    before = {path: path.stat().st_mtime_ns for path in others}
+    n_before = len(read_table(data.shard("media", shard), "media"))
+    n_landmarks = len(read_table(data.shard("landmark_clips", shard), "landmark_clips"))
+    shutil.copyfile(CLIPS / added, root / added)
+    with open(root / "manifest.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open(root / "manifest.csv", "a", encoding="utf-8", newline="") as file:
+        csv.DictWriter(file, rows[0]).writerow({**rows[-1], "path": added})
+    arguments = ("--configfile", "tiny.yaml", "--until", "index_clips", "--", "all")
+    run.checkout.snakemake(run.folder, "--cores", "2", *arguments)
+    clips = read_table(data.clips, "clips").set_index("clip_id")
+    assert sorted(clips.index[clips.status == "used"]) == sorted([*USED, added])
+    logs = run.folder / "results/logs"
+    for rule, copied in (("extract_frames", n_before), ("cache_landmarks", n_landmarks)):
+        assert f"n_copied = {copied}\n" in (logs / rule / f"shard={shard:04d}.log").read_text()
+        assert "n_copied = 0\n" in (logs / rule / f"shard={1 - shard:04d}.log").read_text()  # of the first run
+    assert {path: path.stat().st_mtime_ns for path in others} == before
+    assert run.planned("--until", "index_clips", "--", "all") == {}

@@ -19,7 +19,7 @@ from eap.data.media import MediaError, iterate_video, to_image
 from eap.data.row_groups import FRAMES_PER_GROUP
 from eap.schemas import SCHEMAS, write_table
 
-HELD_BYTES = 256 << 20
+HELD_BYTES = 128 << 20
 """Decoded frames are held up to this size, so that short clips are decoded once, long ones twice (CHOSEN)."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -15,7 +17,7 @@ PROVENANCE = "AI-generated face (eap)"
 
 def write_video(
     path: Path,
-    frames_THWC: np.ndarray,
+    frames_THWC: Iterable[np.ndarray],
     fps: int,
     crf: int,
     pcm16: np.ndarray | None,
@@ -29,7 +31,7 @@ def write_video(
     Parameters
     ----------
     frames_THWC
-        uint8 RGB, even sides.
+        uint8 RGB, even sides; an array, or any frames one after the other.
     crf
         x264 quality, 0 (lossless) to 51.
     pcm16
@@ -46,11 +48,13 @@ def write_video(
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         container.metadata["comment"] = comment
         video = container.add_stream("libx264", rate=fps, options=options)
-        video.height, video.width = frames_THWC.shape[1:3]
+        images = iter(frames_THWC)
+        first = next(images)
+        video.height, video.width = first.shape[:2]
         video.pix_fmt = "yuv420p"
         video.time_base = Fraction(1, fps)
         sound = container.add_stream("aac", rate=sample_rate, layout="mono") if pcm16 is not None else None
-        for image in frames_THWC:
+        for image in chain([first], images):
             container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
         container.mux(video.encode())
         if sound is not None:

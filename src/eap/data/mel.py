@@ -11,8 +11,8 @@ import librosa
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import torch
-import torchaudio.functional as F
+from librosa.util import pad_center
+from scipy.signal import get_window, lfilter
 
 from eap.data.row_groups import iterate_clips
 from eap.schemas import to_table, write_table
@@ -70,9 +70,9 @@ def log_mel(waveform: np.ndarray, audio: Any) -> np.ndarray:
         raise ValueError(
             f"audio.n_fft ({audio.n_fft}) must equal audio.hop_length ({audio.hop_length}): a mel column is one frame"
         )
-    samples = torch.from_numpy(np.asarray(waveform, np.float64))
-    if samples.dim() != 1:
-        raise ValueError(f"waveform must have one dimension, got shape {tuple(samples.shape)}")
+    samples = np.asarray(waveform)
+    if samples.ndim != 1:
+        raise ValueError(f"waveform must have one dimension, got shape {samples.shape}")
     if len(samples) < audio.hop_length:
         return np.zeros((0, audio.n_mels), np.float32)
     filters = _filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin_hz, audio.fmax_hz)
@@ -83,22 +83,15 @@ def log_mel(waveform: np.ndarray, audio: Any) -> np.ndarray:
     return np.concatenate(blocks)
 
 
-def _mel_block(samples: torch.Tensor, first: int, audio: Any, filters: np.ndarray) -> np.ndarray:
+def _mel_block(samples: np.ndarray, first: int, audio: Any, filters: np.ndarray) -> np.ndarray:
     """Columns from `first` on, at most `BLOCK_COLUMNS`: all at once, in memory that does not grow with the clip."""
     begin, end = first * audio.hop_length, (first + BLOCK_COLUMNS) * audio.hop_length
-    emphasised = F.preemphasis(samples[max(begin - 1, 0) : end], audio.preemphasis)[1 if begin else 0 :]
-    magnitude_FT = F.spectrogram(
-        emphasised,
-        pad=0,
-        window=torch.hann_window(audio.win_length, periodic=True, dtype=samples.dtype),
-        n_fft=audio.n_fft,
-        hop_length=audio.hop_length,
-        win_length=audio.win_length,
-        power=1.0,
-        normalized=False,
-        center=False,
-    ).numpy()
-    decibels = 20 * np.log10(np.maximum(magnitude_FT.T @ filters.T, MIN_AMPLITUDE)) - audio.ref_db
+    emphasised = lfilter([1, -audio.preemphasis], 1, samples[max(begin - 1, 0) : end].astype(np.float64))
+    emphasised = emphasised[1 if begin else 0 :]
+    columns = emphasised[: len(emphasised) // audio.hop_length * audio.hop_length].reshape(-1, audio.hop_length)
+    window = pad_center(get_window("hann", audio.win_length), size=audio.n_fft)
+    magnitude_TF = np.abs(np.fft.rfft(columns * window))
+    decibels = 20 * np.log10(np.maximum(magnitude_TF @ filters.T, MIN_AMPLITUDE)) - audio.ref_db
     scaled = 2 * audio.max_abs * (decibels - audio.floor_db) / -audio.floor_db - audio.max_abs
     return np.clip(scaled, -audio.max_abs, audio.max_abs).astype(np.float32)
 

@@ -65,7 +65,9 @@ def measure(config: Any, clips: Path, workers: int, rounds: int) -> dict[str, fl
         If the folder holds no clip that can be used.
     """
     paths = sorted(find_files(clips, "folder"))
-    rows = [{"clip_id": str(p), "path": p.relative_to(clips).as_posix(), "sha256": file_sha256(p)} for p in paths]
+    rows = [
+        {"clip_id": str(p.absolute()), "path": p.relative_to(clips).as_posix(), "sha256": file_sha256(p)} for p in paths
+    ]
     load = os.getloadavg()[0]
     seconds: dict[str, list[float]] = {"tracked": [], "per_frame": [], "decoded": []}
     with tempfile.TemporaryDirectory() as folder, ClipPool(workers, 3600) as pool:
@@ -79,12 +81,13 @@ def measure(config: Any, clips: Path, workers: int, rounds: int) -> dict[str, fl
         for _ in range(rounds):
             for name, (data, find) in ways.items():
                 seconds[name].append(_prepare(config, clips, rows, data, pool, find))
+            used = list(_points(ways["tracked"][0]).index.unique("clip_id"))
+            if not used:
+                raise StageError(f"--clips {clips}: none of its {len(paths)} clips can be used")
             started = time.perf_counter()
-            n_decoded = sum(n for n in pool.run(decode_resize, paths) if not isinstance(n, ClipFault))
+            n_decoded = sum(n for n in pool.run(decode_resize, used) if not isinstance(n, ClipFault))
             seconds["decoded"].append(time.perf_counter() - started)
         tables = {name: _points(data) for name, (data, _) in ways.items()}
-    if tables["tracked"].empty:
-        raise StageError(f"--clips {clips}: none of its {len(paths)} clips can be used")
     both = tables["tracked"].join(tables["per_frame"], lsuffix="_tracked", rsuffix="_per_frame", how="inner")
     pairs = [np.stack(both[f"landmarks_{name}"].to_list()).reshape(-1, 68, 2) for name in ways]
     ratios = [slow / fast for slow, fast in zip(seconds["per_frame"], seconds["tracked"], strict=True)]
@@ -95,7 +98,7 @@ def measure(config: Any, clips: Path, workers: int, rounds: int) -> dict[str, fl
         "decode_resize_frames_per_s": n_decoded / median["decoded"],
         "speedup": statistics.median(ratios),
         "landmark_diff_px": float(np.linalg.norm(pairs[0] - pairs[1], axis=-1).mean()) * 256 / config.video.size,
-        "n_clips": len(paths),
+        "n_clips": len(used),
         "n_frames": len(tables["tracked"]),
         "workers": workers,
         "rounds": rounds,
@@ -116,10 +119,10 @@ def find_by_usual_call(job: LandmarkJob, detector: str, detect_every: int) -> tu
     return np.stack([missing if points is None else points for points, _ in found]), [how for _, how in found]
 
 
-def decode_resize(path: Path) -> int:
+def decode_resize(path: str) -> int:
     """Decode a clip and resize its pictures; returns how many."""
     n_frames = 0
-    for image in iterate_images(path):
+    for image in iterate_images(Path(path)):
         cv2.resize(image, (RESIZED_PX, RESIZED_PX), interpolation=cv2.INTER_AREA)
         n_frames += 1
     return n_frames

@@ -32,12 +32,12 @@ from eap.training.era import EraPhase
 from eap.training.reconstruction import build_reconstruction
 
 EPOCHS = 10
-STEPS = 4
-"""Steps of ANT and of ERA after each epoch of windows."""
+TURNS, STEPS = 5, 4
+"""Turns of an epoch of windows, some steps of ANT and some of ERA, after the epochs over which memory is watched."""
 
 
 def measure(config: Config, prepared: Path | None, workers: int) -> dict[str, float]:
-    """Draw every training clip once per epoch, and take some training steps between the epochs.
+    """Draw every training clip once per epoch, ten times; then epochs and training steps in turns.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def measure(config: Config, prepared: Path | None, workers: int) -> dict[str, fl
     dict
         ``windows_per_s``: medians over the epochs, one thread, no reading ahead, no decoded frames kept.
         ``step_windows_per_s``: windows that steps consume, of ANT or of ERA, whichever takes more; the network's part
-        alone, with random weights. ``rss_growth_mb``: resident memory (MB of 10^6 bytes) after the last epoch less
+        alone, with random weights. ``rss_growth_mb``: resident memory (MB of 10^6 bytes) after the tenth epoch less
         that after the first.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -74,18 +74,25 @@ def _measure(config: Config, data: PreparedData) -> dict[str, float]:
         "era": (EraPhase(config, reconstruction), sampler.emotional_batch, config.era.batch_size),
     }
     batches = -(-len(sampler.ids) // config.ant.batch_size)
-    windows: list[float] = []
-    steps: dict[str, list[float]] = {name: [] for name in phases}
+
+    def epoch(number: int) -> float:
+        """Windows per second of a pass through all clips."""
+        first = number * batches
+        seconds = _time(lambda i: sampler.any_batch(0, first + i, config.ant.batch_size), batches)
+        return batches * config.ant.batch_size / seconds
+
     rss: list[float] = []
-    for epoch in range(EPOCHS):
-        seconds = _time(lambda i: sampler.any_batch(0, i, config.ant.batch_size), epoch * batches, batches)
-        windows.append(batches * config.ant.batch_size / seconds)
-        for name, (phase, draw, size) in phases.items():
-            drawn = [draw(0, epoch * STEPS + i, size) for i in range(STEPS)]
-            seconds = _time(lambda i: phase.step(drawn[i], i), 0, STEPS)  # noqa: B023
-            steps[name].append(STEPS * size / seconds)
+    windows: list[float] = []
+    for number in range(EPOCHS):
+        windows.append(epoch(number))
         gc.collect()
         rss.append(psutil.Process().memory_info().rss / 1e6)
+    steps: dict[str, list[float]] = {name: [] for name in phases}
+    for turn in range(TURNS):
+        windows.append(epoch(EPOCHS + turn))
+        for name, (phase, draw, size) in phases.items():
+            drawn = [draw(0, turn * STEPS + i, size) for i in range(STEPS)]
+            steps[name].append(STEPS * size / _time(lambda i: phase.step(drawn[i], i), STEPS))  # noqa: B023
     consumed = {name: statistics.median(values) for name, values in steps.items()}
     return {
         "windows_per_s": statistics.median(windows),
@@ -101,9 +108,9 @@ def _measure(config: Config, data: PreparedData) -> dict[str, float]:
     }
 
 
-def _time(work: Callable[[int], Any], first: int, count: int) -> float:
+def _time(work: Callable[[int], Any], count: int) -> float:
     started = time.perf_counter()
-    for i in range(first, first + count):
+    for i in range(count):
         work(i)
     return time.perf_counter() - started
 

@@ -132,3 +132,35 @@ def test_a_shard_without_clips_gives_empty_tables(root, prepared, tmp_path):
     extract_frames(sections("frames", root), tmp_path / "listing.parquet", *outputs)
     for path in outputs:
         assert read_table(path, path.stem).empty
+
+
+def test_only_new_and_changed_clips_are_decoded(root, prepared, tmp_path):
+    """Copied clips need no source any more, which shows that they were not read."""
+    data, folder = PreparedData(tmp_path / "data"), tmp_path / "clips"
+    shutil.copytree(prepared[0].root, data.root)
+    outputs = [data.shard(table, 0) for table in ("frames", "audio", "media")]
+    listing = read_table(data.shard("listing", 0), "listing")
+    folder.mkdir()
+    shutil.copy(CLIPS / GRID, folder / "new.mpg")
+    shutil.copy(CLIPS / CREMA, folder / "changed.flv")
+    changed = listing.clip_id == "bad/silent.mkv"
+    listing.loc[changed, ["path", "sha256"]] = ["changed.flv", "1"]
+    new = pd.DataFrame([{"clip_id": "a/new.mpg", "path": "new.mpg", "sha256": "2"}])
+    write_table(data.shard("listing", 0), "listing", pd.concat([new, listing]))
+    result = extract_frames(sections("frames", folder), data.shard("listing", 0), *outputs)
+    assert result.metrics["n_copied"] == len(listing) - 1
+    media = read_table(outputs[2], "media").set_index("clip_id")
+    assert set(media.index[media.status == "used"]) == {"a/new.mpg", "bad/silent.mkv", *HEALTHY}
+    frames = read_table(outputs[0], "frames")
+    for clip_id in HEALTHY:
+        old = read_table(prepared[0].shard("frames", 0), "frames")
+        assert list(frames.jpeg[frames.clip_id == clip_id]) == list(old.jpeg[old.clip_id == clip_id])
+    assert media.reason["bad/two people.mkv"].startswith("two faces")
+    again = extract_frames(
+        sections("frames", folder, {"data": {"clip_limit_s": 9}}), data.shard("listing", 0), *outputs
+    )
+    assert again.metrics["n_copied"] == len(listing) + 1
+    other = extract_frames(
+        sections("frames", folder, {"video": {"jpeg_quality": 90}}), data.shard("listing", 0), *outputs
+    )
+    assert (other.metrics["n_copied"], other.metrics["n_used"]) == (0, 2)  # the others' sources are not there
