@@ -51,9 +51,14 @@ def bias_samples(bias: pd.DataFrame) -> Iterator[Row]:
     made, real = (bias[bias["variant"] == variant] for variant in ("generated", "real"))
     for (judge, gain), rows in made.groupby(["judge", "gain"], sort=True):
         for quantity in ("valence", "arousal", "intensity"):
-            known = rows.dropna(subset=[quantity])
             names = {"judge": judge, "quantity": quantity, "gain": gain}
-            if known.empty:  # this judge does not read it
+            if rows[quantity].isna().all():  # this judge does not read it, or saw no face
+                continue
+            known = balanced(rows.dropna(subset=[quantity]))
+            if known["source_emotion"].nunique() < 2:
+                reason = "no voice was spoken from sources of two emotions"
+                yield {"probe": "source_share", "reason": reason, **names}, None
+                yield {"probe": "voice_share", "reason": reason, **names}, None
                 continue
             n, k = len(known) / known["seed"].nunique(), known["source_emotion"].nunique()
             chance = (k - 1) / (n - 1) if n > 1 else None
@@ -99,6 +104,19 @@ def saturation_samples(saturation: pd.DataFrame) -> Iterator[Row]:
     truth = leveled.drop_duplicates(["seed", "group_id", "clip_id"])
     names = {"judge": "labels", "quantity": "intensity", "chance": chance}
     yield {"probe": "levels_ordered_truth", **names}, _ordered(truth, "group_id", "rank", "true_intensity")
+
+
+def balanced(rows: pd.DataFrame) -> pd.DataFrame:
+    """The voices that were spoken from the same, largest set of source emotions in every seed; others are left out.
+
+    Where one person has neutral clips only, "neutral" would stand for that person: source and voice would explain the
+    same variance, and both shares would be too large.
+    """
+    sets = rows.groupby(["clip_id", "seed"])["source_emotion"].agg(lambda names: tuple(sorted(names)))
+    per_clip = sets.groupby("clip_id").agg(lambda of_seeds: of_seeds.iloc[0] if of_seeds.nunique() == 1 else ())
+    counts = per_clip.value_counts()
+    largest = max(counts.index, key=lambda names: (len(names), counts[names]))
+    return rows[rows["clip_id"].isin(per_clip.index[per_clip == largest])]
 
 
 def eta_squared(n: np.ndarray, total: np.ndarray, squares: np.ndarray, between: np.ndarray) -> np.ndarray:

@@ -66,6 +66,20 @@ def test_shares_of_an_additive_output_add_up_and_chance_stands_beside_them():
     assert (source["n"], source["n_speakers"], source["n_seeds"]) == (3, 3, 2)
 
 
+def test_a_voice_without_the_others_sources_is_left_out():
+    """d has a neutral source only and a face of its own: "neutral" must not stand for d."""
+    leak = {"happy": 0.3, "neutral": 0.0, "sad": -0.3}
+    heard = {"a/1": 0.4, "b/1": 0.0, "c/1": -0.4, "d/1": 0.9}
+    table = bias(lambda clip, source, gain: leak[source] + heard[clip], clips=tuple(heard))
+    table = table[(table.clip_id != "d/1") | (table.source_emotion == "neutral")]
+    share = number(probe_rows(table, EMPTY_SATURATION), "source_share", quantity="valence", gain=1.0)
+    assert share["mean"] == pytest.approx(0.06 / (0.06 + 0.32 / 3))
+    assert share["n"] == 3
+    alone = table[table.source_emotion == "neutral"]
+    share = number(probe_rows(alone, EMPTY_SATURATION), "source_share", quantity="valence", gain=1.0)
+    assert share["reason"] == "no voice was spoken from sources of two emotions"
+
+
 def test_a_quantity_that_never_varies_has_no_share():
     rows = probe_rows(bias(lambda clip, source, gain: 0.1 if source == "sad" else 0.2), EMPTY_SATURATION)
     share = number(rows, "source_share", quantity="arousal", gain=1.0)
