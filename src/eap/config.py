@@ -407,8 +407,12 @@ STAGES: dict[str, tuple[str, ...]] = {
     "controls": ("video", "audio", "model", "evaluation", "compute"),
     "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),
     "compare": ("seeds",),
-    "report": ("preset", "seeds", "report", "split", "perceptual", "labels", "video"),
-}
+    # All but what only says where and how it ran: the page shows the values
+    "report": (
+        "preset", "seeds", "emotions", "report", "split", "video", "audio", "landmarks", "labels", "model",
+        "perceptual", "student", "sync", "loss", "ant", "era", "optimizer", "evaluation",
+    ),
+}  # fmt: skip
 """Which sections each stage reads: exactly these reach it, so exactly their changes rerun it."""
 
 

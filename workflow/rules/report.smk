@@ -3,7 +3,7 @@
 
 rule build_report:
     input:
-        **prepared("clips", "splits", "shapes", "labels", "frames"),
+        **prepared("clips", "splits", "shapes", "labels", "frames", "audio"),
         **{
             table: evaluations(table)
             for table in ("scores", "curves", "videos", "bias", "saturation", "embeddings", "grid")

@@ -63,6 +63,12 @@ class Metric:
     meaning: str = ""
     decimals: int = 3
 
+    @property
+    def full_label(self) -> str:
+        """The label, with the judge where several share it."""
+        judge = self.group.partition("/")[2]
+        return f"{self.label} ({judge})" if judge else self.label
+
 
 _KNOWN = {
     metric.name: metric

@@ -1,46 +1,36 @@
-"""The report: reads the files of a run and writes one self-contained page about its first experiment."""
+"""The report: reads the files of a run and writes one self-contained page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from eap.data.layout import PreparedData
 from eap.experiments import BASE
 from eap.files import write_text
-from eap.reporting import figures, tables
+from eap.reporting import score_tables, tables
+from eap.reporting.bias import Matrix, bias_matrices, seen_tables, share_plots
+from eap.reporting.breakdown import PARTS, breakdown_panels
+from eap.reporting.cards import clip_cards
+from eap.reporting.cautions import cautions
+from eap.reporting.claims import claims
 from eap.reporting.corpus import describe_corpus
-from eap.reporting.metrics import definitions, describe, judge_key
+from eap.reporting.downloads import downloads
+from eap.reporting.embedding_map import embedding_maps
+from eap.reporting.grid import grids
+from eap.reporting.losses import loss_panels
+from eap.reporting.metrics import VARIANTS, definitions, describe, judge_key, variant_key
+from eap.reporting.paired import call_rows, control_calls, experiment_calls, experiment_rows
+from eap.reporting.probes import probe_rows
+from eap.reporting.provenance import configuration, file_rows, program
+from eap.reporting.results import Results, read_results
+from eap.reporting.saturation import saturations
 from eap.reporting.verdict import lmd_bars, verdict
-from eap.schemas import read_table, source_digest
-from eap.stage import StageError, StageResult
+from eap.stage import StageResult
 
 MAX_LISTED = 300
 """Clips set aside that are listed one by one; the counts always cover all."""
-
-ONCE = {"student": "Landmark student", "sync": "Sync expert"}
-PER_SEED = {"ant": "ANT, the neutral face", "era": "ERA, emotion from the voice"}
-EVALUATED = ("scores", "curves", "videos")
-
-
-@dataclass(frozen=True)
-class Results:
-    """What the page is made from; the keys of the last two are seeds."""
-
-    files: tuple[tuple[str, Path], ...]  # table name, path
-    clips: pd.DataFrame
-    splits: pd.DataFrame
-    shapes: pd.DataFrame
-    histories: dict[str, dict[int | None, pd.DataFrame]]
-    summary: pd.DataFrame
-    scores: pd.DataFrame
-    curves: pd.DataFrame
-    videos: dict[int, pd.DataFrame]
 
 
 def build_report(config: Any, results: Path, page: Path) -> StageResult:
@@ -61,7 +51,7 @@ def build_report(config: Any, results: Path, page: Path) -> StageResult:
         If a seed or a stage has left no file, or a file contradicts the configuration.
     """
     found = read_results(results, config.seeds)
-    text = render(config, found, found.summary, results)
+    text = render(config, found)
     write_text(page, text)
     metrics = {
         "page_megabytes": len(text.encode()) / 1e6,
@@ -71,119 +61,102 @@ def build_report(config: Any, results: Path, page: Path) -> StageResult:
     return StageResult(metrics, (page,))
 
 
-def read_results(results: Path, seeds: Sequence[int]) -> Results:
-    """Read every table that the page shows."""
-    data = PreparedData(results / "data")
-    files: list[tuple[str, Path]] = []
-
-    def read(name: str, path: Path, seed: int | None = None) -> pd.DataFrame:
-        files.append((name, existing(path, seed)))
-        table = read_table(path, name)
-        if "seed" in table and not set(table["seed"].dropna()) <= {seed}:
-            raise StageError(f"{path}: holds rows of another seed than {seed}; run the evaluation of this seed again")
-        return table
-
-    clips, splits, shapes = (read(name, getattr(data, name)) for name in ("clips", "splits", "shapes"))
-    files.append(("labels", existing(data.labels)))  # too long to be held in memory as a whole
-    histories: dict[str, dict[int | None, pd.DataFrame]] = {
-        stage: {None: read("history", results / stage / BASE / "history.parquet")} for stage in ONCE
-    }
-    for stage in PER_SEED:
-        histories[stage] = {
-            seed: read("history", results / stage / BASE / f"seed={seed}" / "history.parquet", seed) for seed in seeds
-        }
-    evaluated = {
-        name: {seed: read(name, evaluation_folder(results, seed) / f"{name}.parquet", seed) for seed in seeds}
-        for name in EVALUATED
-    }
-    if all(table.empty for table in evaluated["scores"].values()):
-        raise StageError(f"{results / 'evaluation'}: no seed has a score; run the evaluation again")
-    both = {}
-    for name in ("scores", "curves"):
-        parts = [*evaluated[name].values(), read(name, results / "controls" / BASE / f"{name}.parquet")]
-        both[name] = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    summary = read("summary", results / "comparison" / "summary.parquet")
-    own = summary[summary["experiment"] == BASE]
-    return Results(tuple(files), clips, splits, shapes, histories, own, *both.values(), evaluated["videos"])
-
-
-def existing(path: Path, seed: int | None = None) -> Path:
-    """The path of a table that the page needs; an error if there is none."""
-    if not path.is_file():
-        remedy = "" if seed is None else f", or take {seed} out of `seeds`"
-        raise StageError(f"{path}: missing, and the report needs it; run the workflow to its end{remedy}")
-    return path
-
-
-def evaluation_folder(results: Path, seed: int) -> Path:
-    """Where the evaluation of a seed lies."""
-    return results / "evaluation" / BASE / f"seed={seed}"
-
-
-def render(config: Any, found: Results, summary: pd.DataFrame, results: Path) -> str:
+def render(config: Any, found: Results) -> str:
     """The page as HTML; the same input gives the same text."""
-    aside = found.clips[found.clips["status"] == "set_aside"].sort_values("clip_id")
-    emotions, matrix = tables.clip_matrix(found.splits)
     environment = Environment(
         loader=PackageLoader("eap.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["score"] = tables.score_text
+    environment.filters["score"] = score_tables.score_text
+    environment.filters["number"] = lambda value: f"{value:,}"
+    losses = loss_panels(found.histories)
+    values = {
+        **summary_values(config, found),
+        **score_values(found),
+        **figure_values(config, found),
+        **data_values(config, found),
+        "config": config,
+        "describe": describe,
+        "variants": VARIANTS,
+        "losses": losses,
+        "loss_choices": [(panel["experiment"], panel["experiment"]) for panel in losses],
+        "definitions": definitions(found.own_summary["metric"].unique()),
+        "configuration": configuration(config),
+        "files": file_rows(found),
+        "program": program(),
+        "downloads": downloads(found),
+    }
+    return environment.get_template("page.html").render(values)
+
+
+def summary_values(config: Any, found: Results) -> dict[str, Any]:
+    """What stands on top."""
+    own = found.own_summary
+    flags = own.dropna(subset=["flag"]).drop_duplicates("metric").set_index("metric")["flag"].to_dict()
+    return {
+        "verdict": verdict(own, found.scores, found.comparisons),
+        "bars": lmd_bars(own, found.scores),
+        "claims": claims(found.comparisons, found.probes, flags),
+        "cautions": cautions(found, config.seeds),
+        "headline": score_tables.headline_table(found.summary, BASE, found.scores),
+        "experiments": experiment_rows(found.experiments),
+    }
+
+
+def score_values(found: Results) -> dict[str, Any]:
+    """Sections of numbers."""
+    panels = breakdown_panels(found.breakdown[found.breakdown["experiment"] == BASE])
+    return {
+        "score_tables": score_tables.score_tables(found.own_summary, found.scores),
+        "undefined_clips": score_tables.undefined_clips(found.scores),
+        "control_calls": control_calls(found.comparisons),
+        "experiment_calls": experiment_calls(found.comparisons),
+        "call_rows": call_rows(found.comparisons),
+        "panels": panels,
+        "parts": [(part, label) for part, label in PARTS.items() if any(panel.part == part for panel in panels)],
+        "part_metrics": list(dict.fromkeys(panel.metric for panel in panels)),
+        "measured_variants": sorted(found.own_summary["variant"].unique(), key=variant_key),
+    }
+
+
+def figure_values(config: Any, found: Results) -> dict[str, Any]:
+    """Sections of pictures."""
+    matrices = bias_matrices(found.bias)
+    return {
+        "cards": clip_cards(found, config.report.max_videos, config.video.fps, config.audio.sample_rate),
+        "judges": sorted(found.curves["judge"].unique(), key=judge_key),
+        "grids": grids(found, config.seeds[0]),
+        "maps": embedding_maps(found.embeddings),
+        "map_emotions": tables.emotion_order(found.embeddings["emotion"]),
+        "matrices": matrices,
+        "matrix_choices": {key: _choices(matrices, key) for key in ("judge", "quantity", "gain")},
+        "seen_tables": seen_tables(found.bias),
+        "share_plots": share_plots(found.probes[found.probes["experiment"] == BASE]),
+        "saturations": saturations(found.saturation),
+        "probe_rows": probe_rows(found.probes),
+    }
+
+
+def _choices(matrices: list[Matrix], key: str) -> list[tuple[str, str]]:
+    """Value and label of each choice; g = 1 is the first to be shown."""
+    values = dict.fromkeys(getattr(matrix, key) for matrix in matrices)
+    return [(value, value) for value in (reversed(values) if key == "gain" else values)]
+
+
+def data_values(config: Any, found: Results) -> dict[str, Any]:
+    """The data page."""
+    aside = found.clips[found.clips["status"] == "set_aside"].sort_values("clip_id")
     used = found.clips[found.clips["status"] == "used"]
-    corpus = describe_corpus(PreparedData(results / "data"), found.clips, config.video.fps, config.video.size)
-    return environment.get_template("page.html").render(
-        config=config,
-        n_used=len(used),
-        n_unlabelled=int((~used["labelled"].fillna(False).astype(bool)).sum()),
-        aside=aside.head(MAX_LISTED).to_dict("records"),
-        n_aside=len(aside),
-        aside_counts=tables.stage_counts(found.clips),
-        split_statement=tables.split_statement(config.split.by, found.splits),
-        verdict=verdict(summary, found.scores),
-        bars=lmd_bars(summary, found.scores),
-        score_tables=tables.score_tables(summary, found.scores),
-        undefined_clips=tables.undefined_clips(found.scores),
-        describe=describe,
-        definitions=definitions(summary["metric"].unique()),
-        emotions=emotions,
-        matrix=matrix,
-        corpus=corpus,
-        losses=_losses(found),
-        cards=_cards(config, found, results),
-        judges=sorted(found.curves["judge"].unique(), key=judge_key),
-        shapes=found.shapes.sort_values("speaker_id").to_dict("records"),
-        files=[(path.relative_to(results).as_posix(), name, source_digest(path)) for name, path in found.files],
-    )
-
-
-def _losses(found: Results) -> list[dict[str, Any]]:
-    titles = {**ONCE, **PER_SEED}
-    return [
-        {"title": titles[stage], "charts": figures.loss_charts(history), "seeds": [s for s in history if s is not None]}
-        for stage, history in found.histories.items()
-    ]
-
-
-def _cards(config: Any, found: Results, results: Path) -> list[dict[str, Any]]:
-    """One card per shown clip: its media for each seed, and its curves."""
-    shown = pd.concat(found.videos.values(), ignore_index=True)
-    cards = []
-    for clip_id in figures.spread_clips(shown, config.report.max_videos):
-        rows = shown[shown["clip_id"] == clip_id]
-        first = rows.iloc[0]
-        rounds = [
-            {
-                "seed": seed,
-                "source_clip_id": part["source_clip_id"].iloc[0],
-                "source_emotion": part["source_emotion"].iloc[0],
-                "media": figures.media(part, evaluation_folder(results, seed)),
-            }
-            for seed, part in rows.groupby("seed")
-        ]
-        charts = {
-            quantity: figures.curve_charts(found.curves, clip_id, config.video.fps, quantity)
-            for quantity in ("intensity", "valence", "arousal")
-        }
-        cards.append({"clip_id": clip_id, "speaker_id": first["speaker_id"], "emotion": first["emotion"],
-                      "rounds": rounds, "charts": charts})  # fmt: skip
-    return cards
+    emotions, matrix = tables.clip_matrix(found.splits)
+    return {
+        "n_used": len(used),
+        "n_unlabelled": int((~used["labelled"].fillna(False).astype(bool)).sum()),
+        "aside": aside.head(MAX_LISTED).to_dict("records"),
+        "n_aside": len(aside),
+        "aside_counts": tables.stage_counts(found.clips),
+        "split_statement": tables.split_statement(config.split.by, found.splits),
+        "emotions": emotions,
+        "matrix": matrix,
+        "corpus": describe_corpus(found.data, found.clips, config.video.fps, config.video.size),
+        "shapes": found.shapes.sort_values("speaker_id").to_dict("records"),
+    }

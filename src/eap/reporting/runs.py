@@ -10,15 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from eap.reporting.metrics import describe, sort_key, variant_key
-from eap.reporting.tables import score_text
+from eap.reporting.score_tables import HEADLINE, score_text
 from eap.schemas import read_table
 from eap.stage import StageError
-
-HEADLINE = (
-    "lmd", "lmd_center", "opening_correlation", "lse_d_expert", "lse_c_expert", "ccc_intensity/points",
-    "ccc_intensity/era",
-)  # fmt: skip
-"""Metrics that are shown unless others are asked for; those that were not measured are left out."""
 
 
 def read_comparison(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

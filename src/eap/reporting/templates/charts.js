@@ -1,82 +1,3 @@
-"use strict";
-
-// Videos: one button starts the three together; only the first has sound, since all carry the same voice.
-const players = [];
-
-function makePlayer(round) {
-  const videos = [...round.querySelectorAll("video")];
-  const bar = round.querySelector(".player");
-  if (!videos.length) return;
-  const [button, seek, clock] = ["button", "input", "output"].map((name) => bar.querySelector(name));
-  const lead = videos[0];
-  let playing = false;
-
-  const show = () => {
-    seek.value = lead.currentTime;
-    clock.value = `${lead.currentTime.toFixed(2)} s`;
-  };
-  const moveTo = (video, seconds) =>
-    new Promise((done) => {
-      if (video.readyState >= 2 && Math.abs(video.currentTime - seconds) < 0.001) return done();
-      video.addEventListener("seeked", done, { once: true });
-      video.currentTime = seconds;
-    });
-  const stop = () => {
-    playing = false;
-    videos.forEach((video) => video.pause());
-    button.textContent = "Play together";
-    show();
-  };
-  const follow = () => {
-    if (!playing) return;
-    if (lead.ended) return stop();
-    for (const video of videos.slice(1)) {
-      // Decoders drift apart; two frames apart is visible on lips.
-      if (!video.ended && Math.abs(video.currentTime - lead.currentTime) > 0.08) video.currentTime = lead.currentTime;
-    }
-    show();
-    requestAnimationFrame(follow);
-  };
-  const start = async () => {
-    players.forEach((player) => player.stop());
-    playing = true;
-    button.textContent = "Pause";
-    const from = lead.ended ? 0 : lead.currentTime;
-    await Promise.all(videos.map((video) => moveTo(video, from)));
-    if (!playing) return;
-    await Promise.allSettled(videos.map((video) => video.play()));
-    if (playing && lead.paused) return stop();
-    follow();
-  };
-
-  const setLength = () => (seek.max = lead.duration || 1);
-  lead.addEventListener("loadedmetadata", setLength);
-  if (lead.readyState) setLength();
-  videos.forEach((video, index) => {
-    video.controls = false;
-    video.muted = index > 0;
-  });
-  button.addEventListener("click", () => (playing ? stop() : start()));
-  seek.addEventListener("input", () => {
-    const seconds = Number(seek.value);
-    stop();
-    videos.forEach((video) => (video.currentTime = seconds));
-    clock.value = `${seconds.toFixed(2)} s`;
-    seek.value = seconds;
-  });
-  bar.hidden = false;
-  players.push({ stop });
-}
-
-// Seeds: the chosen seed's videos are shown and its curves drawn strongly.
-function showSeed(seed) {
-  players.forEach((player) => player.stop());
-  for (const round of document.querySelectorAll(".round")) round.hidden = round.dataset.seed !== seed;
-  for (const line of document.querySelectorAll(".card polyline[data-seed]")) {
-    line.classList.toggle("thin", line.dataset.seed !== seed);
-  }
-}
-
 // Charts: drawn by the server in data coordinates, so that zooming only moves the view box.
 function roundTicks(low, high, count) {
   const raw = (high - low) / count;
@@ -88,11 +9,15 @@ function roundTicks(low, high, count) {
 }
 
 function makeChart(plot) {
-  const svg = plot.querySelector("svg");
+  const svg = plot.querySelector("svg.lines");
+  const wave = plot.querySelector("svg.wave");
+  const fixed = "fixed" in plot.dataset;
+  const card = plot.dataset.x === "s" ? plot.closest(".card") : null;
   const lines = [...svg.querySelectorAll("polyline")].map((element) => ({
     element,
     points: element.getAttribute("points").split(" ").map((pair) => pair.split(",").map(Number)),
   }));
+  const stops = [...new Set(lines.flatMap((line) => line.points.map(([x]) => x)))].sort((a, b) => a - b);
   const output = plot.parentElement.querySelector("output");
   const box = svg.viewBox.baseVal;
   const full = { x0: box.x, x1: box.x + box.width, y0: -box.y - box.height, y1: -box.y };
@@ -102,6 +27,8 @@ function makeChart(plot) {
   const layer = (name) => plot.appendChild(Object.assign(document.createElement("div"), { className: name, hidden: true }));
   const cursor = layer("cursor");
   const selection = layer("selection");
+  const playhead = layer("playhead");
+  let time = null;
 
   const tick = (axis, side, low, high, count) => {
     const spans = roundTicks(low, high, count).map((value) => {
@@ -114,6 +41,7 @@ function makeChart(plot) {
     plot.querySelector(`.ticks.${axis}`).replaceChildren(...spans);
   };
   const show = (x0, x1) => {
+    if (fixed) return;
     if (x1 - x0 >= full.x1 - full.x0) view = full;
     else {
       const shift = Math.max(full.x0 - x0, 0) + Math.min(full.x1 - x1, 0);
@@ -125,34 +53,51 @@ function makeChart(plot) {
       view = { x0, x1, y0: low - margin, y1: high + margin };
     }
     svg.setAttribute("viewBox", `${view.x0} ${-view.y1} ${view.x1 - view.x0} ${view.y1 - view.y0}`);
+    wave?.setAttribute("viewBox", `${view.x0} -1 ${view.x1 - view.x0} 2`);
     tick("x", "left", view.x0, view.x1, 4);
     tick("y", "bottom", view.y0, view.y1, 4);
     read(at);
+    place();
   };
   const percent = (x) => (100 * (x - view.x0)) / (view.x1 - view.x0);
+  const place = () => {
+    playhead.hidden = time === null || time < view.x0 || time > view.x1;
+    if (!playhead.hidden) playhead.style.left = `${percent(time)}%`;
+  };
   const read = (x) => {
     at = x === null ? null : Math.min(Math.max(x, view.x0), view.x1);
+    if (fixed && at !== null) at = stops.reduce((best, stop) => (Math.abs(stop - at) < Math.abs(best - at) ? stop : best));
     cursor.hidden = at === null;
     if (at === null) return (output.value = "");
     cursor.style.left = `${percent(at)}%`;
     const near = (points) => points.reduce((best, point) => (Math.abs(point[0] - at) < Math.abs(best[0] - at) ? point : best));
     const told = lines
-      .filter((line) => !line.element.classList.contains("thin"))
+      .filter((line) => !line.element.matches(".thin, .one"))
       .map((line) => `${line.element.dataset.name}: ${Number(near(line.points)[1].toPrecision(3))}`);
-    output.value = `${Number(at.toPrecision(4))} ${plot.dataset.x} · ${told.join(" · ")}`;
+    const where = fixed ? `${plot.dataset.x} ${nameAt(at)}` : `${Number(at.toPrecision(4))} ${plot.dataset.x}`;
+    output.value = `${where} · ${told.join(" · ")}`;
+  };
+  const nameAt = (x) => {
+    const far = (span) => Math.abs(parseFloat(span.style.left) - percent(x));
+    const names = [...plot.querySelectorAll(".ticks.x span")];
+    return names.reduce((best, span) => (far(span) < far(best) ? span : best)).textContent;
   };
   const xOf = (event) => {
     const area = plot.getBoundingClientRect();
     return view.x0 + ((event.clientX - area.left) / area.width) * (view.x1 - view.x0);
   };
 
+  card?.addEventListener("time", (event) => {
+    time = event.detail;
+    place();
+  });
   plot.addEventListener("pointerdown", (event) => {
     from = xOf(event);
     plot.setPointerCapture(event.pointerId);
   });
   plot.addEventListener("pointermove", (event) => {
     read(xOf(event));
-    if (from === null) return;
+    if (from === null || fixed) return;
     const [low, high] = [from, at].sort((a, b) => a - b).map(percent);
     selection.hidden = false;
     Object.assign(selection.style, { left: `${low}%`, width: `${high - low}%` });
@@ -161,6 +106,7 @@ function makeChart(plot) {
     if (from === null) return;
     const [low, high] = [from, xOf(event)].sort((a, b) => a - b);
     if (high - low > 0.02 * (view.x1 - view.x0)) show(Math.max(low, view.x0), Math.min(high, view.x1));
+    else card?.dispatchEvent(new CustomEvent("seek", { detail: Math.min(Math.max(high, view.x0), view.x1) }));
     from = null;
     selection.hidden = true;
   });
@@ -176,6 +122,10 @@ function makeChart(plot) {
     const middle = at ?? (view.x0 + view.x1) / 2;
     const zoom = (factor) => show(middle - (width * factor) / 2, middle + (width * factor) / 2);
     const move = (step) => {
+      if (fixed) {
+        const next = stops.indexOf(at) + Math.sign(step);
+        return read(stops[at === null ? 0 : Math.min(Math.max(next, 0), stops.length - 1)]);
+      }
       if (middle + step < view.x0 || middle + step > view.x1) show(view.x0 + step, view.x1 + step);
       read(middle + step);
     };
@@ -192,10 +142,3 @@ function makeChart(plot) {
     keys[event.key]();
   });
 }
-
-document.querySelectorAll(".round").forEach(makePlayer);
-document.querySelectorAll(".plot").forEach(makeChart);
-const radios = [...document.querySelectorAll('input[name="seed"]')];
-radios.forEach((radio) => radio.addEventListener("change", () => showSeed(radio.value)));
-const chosen = radios.find((radio) => radio.checked);
-if (chosen) showSeed(chosen.value);

@@ -1,0 +1,111 @@
+"""What a reader must know before quoting a number: what was set aside, left undefined, flagged, or not comparable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from eap.reporting.metrics import Metric, describe, group_title, sort_key
+from eap.reporting.results import Results
+from eap.reporting.score_tables import flags_of, undefined_rows
+from eap.reporting.tables import stage_counts
+
+
+@dataclass(frozen=True)
+class Caution:
+    """A heading, what it is about in words, and where on the page it is told in full."""
+
+    title: str
+    text: str
+    anchor: str
+    serious: bool
+
+
+def cautions(found: Results, seeds: tuple[int, ...]) -> list[Caution]:
+    """All of them; one that found nothing says so."""
+    n = len(found.experiments)
+    ran = f"{len(seeds)} seed{_s(len(seeds))} of {n} experiment{_s(n)} trained and scored"
+    return [
+        Caution("Failed", f"Nothing: {ran}; a missing table would have stopped this page.", "files", False),
+        _aside(found.clips),
+        _undefined(found.scores),
+        _flagged(found.own_summary),
+        _untold(found.comparisons),
+        _spread(found.splits, seeds),
+    ]  # fmt: skip
+
+
+def _aside(clips: pd.DataFrame) -> Caution:
+    counts = stage_counts(clips)
+    n, used = sum(n for *_, n in counts), int((clips["status"] == "used").sum())
+    if not n:
+        return Caution("Set aside", f"No clip: all {used:,} were used.", "aside", False)
+    reasons = "; ".join(f"{reason} ({n})" for _, reason, n in counts[:3])
+    more = "" if len(counts) <= 3 else f"; and {len(counts) - 3} more reasons"
+    return Caution("Set aside", f"{n:,} of {n + used:,} clips: {reasons}{more}.", "aside", True)
+
+
+def _undefined(scores: pd.DataFrame) -> Caution:
+    rows = undefined_rows(scores)
+    if rows.empty:
+        return Caution("Undefined", "No score.", "scores", False)
+    top = rows["reason"].value_counts()
+    reasons = "; ".join(
+        f"{reason} ({n})" for reason, n in sorted(top.items(), key=lambda item: (-item[1], item[0]))[:2]
+    )
+    more = "" if len(top) <= 2 else f"; and {len(top) - 2} more reasons"
+    return Caution("Undefined", f"{len(rows):,} of {len(scores):,} scores: {reasons}{more}.", "scores", False)
+
+
+def _flagged(summary: pd.DataFrame) -> Caution:
+    metrics = [describe(name) for name in sorted(summary["metric"].unique(), key=sort_key)]
+    flags = flags_of(summary, metrics)
+    if not flags:
+        return Caution("Flagged", "No metric: each tells real video from its controls.", "scores", False)
+    told = "; ".join(_flagged_group(own, flags) for own in _by_group(metrics).values() if flags.keys() & own.keys())
+    return Caution("Flagged", f"{len(flags)} of {len(metrics)} metrics prove nothing here. {told}.", "scores", True)
+
+
+def _by_group(metrics: list[Metric]) -> dict[str, dict[str, Metric]]:
+    groups: dict[str, dict[str, Metric]] = {}
+    for metric in metrics:
+        groups.setdefault(metric.group, {})[metric.name] = metric
+    return groups
+
+
+def _flagged_group(own: dict[str, Metric], flags: dict[str, str]) -> str:
+    """The flagged metrics of one group, those that fail in the same way together."""
+    title = group_title(next(iter(own.values())).group)[0]
+    by_text: dict[str, list[str]] = {}
+    for name, metric in own.items():
+        if name in flags:
+            by_text.setdefault(flags[name], []).append(metric.label)
+    if len(by_text) == 1 and len(flags.keys() & own.keys()) == len(own) > 1:
+        return f"{title}: all {len(own)} {next(iter(by_text))}"
+    return f"{title}: " + ", and ".join(f"{', '.join(names)} {text}" for text, names in by_text.items())
+
+
+def _untold(comparisons: pd.DataFrame) -> Caution:
+    within = comparisons[comparisons["experiment"] == comparisons["other"]]
+    between = comparisons[comparisons["experiment"] != comparisons["other"]]
+    counts = comparisons["verdict"].value_counts()
+    n = int(counts.get("not distinguishable", 0))
+    text = (
+        f"{n} of {len(comparisons)} paired tests ({len(within)} against controls, {len(between)} between experiments)"
+    )
+    refused = int(counts.get("not comparable", 0))
+    more = f"; {refused} more compare what cannot be compared" if refused else ""
+    return Caution("Not distinguishable", f"{text}{more}.", "comparison", n > 0)
+
+
+def _spread(splits: pd.DataFrame, seeds: tuple[int, ...]) -> Caution:
+    test = splits[splits["split"] == "test"]
+    n = test["speaker_id"].nunique()
+    least = f"; no paired test over {n} speaker{_s(n)} can give a p below {min(2 / 2**n, 1):.2g}"
+    text = f"{len(seeds)} seed{_s(len(seeds))}, {len(test)} test clips, {n} test speaker{_s(n)}{least}."
+    return Caution("Small numbers", text, "protocol", n < 6 or len(seeds) < 3)
+
+
+def _s(n: int) -> str:
+    return "" if n == 1 else "s"

@@ -1,0 +1,12 @@
+makeTheme(document.querySelector(".theme"));
+document.querySelectorAll(".round").forEach(makeRound);
+document.querySelectorAll(".gridded").forEach(makeGrid);
+makeViewer(document.getElementById("viewer"));
+document.querySelectorAll(".plot").forEach(makeChart);
+document.querySelectorAll("table.sortable").forEach(makeSortable);
+document.querySelectorAll("table[data-csv]").forEach(addCsvButton);
+document.querySelectorAll("a.csv").forEach(makeDownload);
+document.querySelectorAll(".picker").forEach(makePicker);
+document.querySelectorAll(".legend.classes").forEach(makeClasses);
+makeSeeds([...document.querySelectorAll('input[name="seed"]')]);
+makeContents(document.querySelector(".contents"));
