@@ -5,19 +5,23 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import pandas as pd
+from report_probes import draw_face, write_probes
 
+from eap.config import deep_merge, load_stage, merge_values, stage_sections, validate_config
 from eap.data.jpeg import encode_jpeg
 from eap.reporting.comparison import compare
 from eap.schemas import to_table, write_table
 
+PRESETS = Path(__file__).parents[3] / "workflow" / "presets"
 FPS = 25
 N_FRAMES = 40
-ODD_CLIP = 'crema_d/<b>1001</b> & "odd" {{ 7*7 }}.flv'
+ODD_CLIP = 'crema_d/<script>document.title="x"</script><b>1001</b> & "odd" {{ 7*7 }}.flv'
 CLIPS = [
     ("grid/s1_bbaf2n.mpg", "s1", "neutral", "train"),
     ("grid/s1_bbbz8n.mpg", "s1", "neutral", "validation"),
@@ -63,17 +67,11 @@ def is_control(variant: str, metric: str) -> bool:
     return variant in CONTROLS and not metric.endswith(("/era", "/audio"))
 
 
-def report_config(seeds: tuple[int, ...] = (0, 1), by: str = "clip", max_videos: int = 8) -> SimpleNamespace:
-    """What `load_stage("report", ...)` gives, as far as the report reads it."""
-    return SimpleNamespace(
-        preset="clips",
-        seeds=seeds,
-        report=SimpleNamespace(title="EAP: audio-driven emotional talking faces", max_videos=max_videos),
-        split=SimpleNamespace(by=by),
-        perceptual=SimpleNamespace(network="student", weights="trained"),
-        labels=SimpleNamespace(source="landmarks"),
-        video=SimpleNamespace(size=256, fps=FPS),
-    )
+def report_config(seeds: tuple[int, ...] = (0, 1), by: str = "clip", max_videos: int = 8) -> Any:
+    """What `load_stage("report", ...)` gives for preset clips, with some values of its own."""
+    values = merge_values({"preset": "clips", "seeds": list(seeds), "split": {"by": by}}, PRESETS)
+    values = deep_merge(values, {"report": {"max_videos": max_videos}})
+    return load_stage("report", stage_sections(validate_config(values), "report"))
 
 
 def make_results(root: Path, seeds: tuple[int, ...] = (0, 1), lmd_generated: float = 1.904) -> Path:
@@ -90,8 +88,7 @@ def make_results(root: Path, seeds: tuple[int, ...] = (0, 1), lmd_generated: flo
         write_table(folder / "scores.parquet", "scores", _scores(seed, offset, lmd_generated))
         write_table(folder / "curves.parquet", "curves", _curves(seed))
         write_table(folder / "videos.parquet", "videos", _videos(seed, folder))
-        for name in ("bias", "saturation"):
-            write_table(folder / f"{name}.parquet", name, [])
+        write_probes(folder, seed)
     write_table(root / "controls" / "base" / "scores.parquet", "scores", _scores(None, 0, lmd_generated))
     write_table(root / "controls" / "base" / "curves.parquet", "curves", _curves(None))
     compare(SimpleNamespace(seeds=seeds), BASE_ONLY, root)
@@ -108,6 +105,7 @@ def _write_data(folder: Path) -> None:
               "stage": stage, "reason": reason} for clip, stage, reason in ASIDE]  # fmt: skip
     write_table(folder / "clips.parquet", "clips", used + aside)
     _write_frames_and_labels(folder, used)
+    _write_sound(folder, used)
     names = ("clip_id", "speaker_id", "emotion", "split")
     write_table(folder / "splits.parquet", "splits", [dict(zip(names, clip, strict=True)) for clip in CLIPS])
     shapes = [("s1", 225, "3 neutral clips"), ("1001", 180, "all clips: no neutral clip"), ("*", 405, "2 speakers")]
@@ -135,12 +133,25 @@ def _write_frames_and_labels(folder: Path, used: list[dict]) -> None:
         for clip in (clip for clip in used if clip["shard"] == shard):
             jpegs = []
             for frame in range(clip["n_frames"]):
-                image = _face(0.3, 1.0 if clip["emotion"] == "happy" else 0.0, 0)
+                image = draw_face(0.3, 1.0 if clip["emotion"] == "happy" else 0.0, 0)
                 image[..., 0] = 255 if frame == strongest(clip) else image[..., 0]
                 jpegs.append(encode_jpeg(image, 90))
             rows = {"clip_id": clip["clip_id"], "frame": range(len(jpegs)), "jpeg": jpegs}
             frames.append(to_table("frames", pd.DataFrame(rows)))
         write_table(folder / "frames" / f"shard={shard:04d}.parquet", "frames", frames)
+
+
+def _write_sound(folder: Path, used: list[dict]) -> None:
+    """A tone that swells towards the clip's middle and fades again."""
+    for shard in (0, 1):
+        sounds = []
+        for clip in (clip for clip in used if clip["shard"] == shard):
+            time = np.arange(clip["n_frames"] * 640) / 16000
+            tone = 9000 * np.sin(2 * np.pi * 220 * time) * np.sin(np.pi * time / time[-1]) ** 2
+            pcm16 = tone.astype(np.int16).tobytes()
+            rows = {"clip_id": [clip["clip_id"]], "n_samples": [len(time)], "pcm16": [pcm16]}
+            sounds.append(to_table("audio", pd.DataFrame(rows)))
+        write_table(folder / "audio" / f"shard={shard:04d}.parquet", "audio", sounds)
 
 
 def _history(terms: tuple[str, ...], seed: int) -> list[dict]:
@@ -206,21 +217,11 @@ def _videos(seed: int, folder: Path) -> list[dict]:
             name = f"videos/{index}/{variant}{'.png' if variant == 'source' else '.mp4'}"
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if variant == "source":
-                cv2.imwrite(str(folder / name), _face(0.3, 0.0, seed)[..., ::-1])
+                cv2.imwrite(str(folder / name), draw_face(0.3, 0.0, seed)[..., ::-1])
             else:
-                encode(folder / name, [_face(np.sin(frame / 2) ** 2, smile, seed) for frame in range(N_FRAMES)])
+                encode(folder / name, [draw_face(np.sin(frame / 2) ** 2, smile, seed) for frame in range(N_FRAMES)])
             rows.append({**common, "variant": variant, "path": name})
     return rows
-
-
-def _face(opening: float, smile: float, seed: int) -> np.ndarray:
-    """A drawn face, RGB 96 x 96."""
-    image = np.full((96, 96, 3), (176, 186, 190), np.uint8)
-    cv2.ellipse(image, (48, 50), (30, 38), 0, 0, 360, (224 - 20 * seed, 184, 160), -1, cv2.LINE_AA)
-    for x in (37, 59):
-        cv2.circle(image, (x, 42), 3, (50, 40, 40), -1, cv2.LINE_AA)
-    cv2.ellipse(image, (48, 66), (9 + int(4 * smile), 2 + int(6 * opening)), 0, 0, 360, (120, 40, 50), -1, cv2.LINE_AA)
-    return image
 
 
 def encode(path: Path, frames: list[np.ndarray]) -> None:

@@ -12,7 +12,7 @@ from report_results import ASIDE, FLAT, ODD_CLIP, SCORES, SHORT, TEST_CLIPS, mak
 
 from eap.reporting.metrics import describe
 from eap.reporting.page import build_report
-from eap.reporting.tables import score_text
+from eap.reporting.score_tables import score_text
 from eap.schemas import read_table, write_table
 from eap.stage import StageError
 
@@ -67,13 +67,20 @@ def build(results: Path, **changes: object) -> str:
     return page.read_text(encoding="utf-8")
 
 
+def section(html: str, name: str) -> str:
+    """The part of the page with that id; sections of the page are not nested in it."""
+    return re.search(rf'<section id="{name}".*?\n</section>', html, re.S)[0]
+
+
 def test_loads_nothing_from_outside(html: str) -> None:
     page = Page(html)
     links = [value for _, attributes in page.tags for name in ("src", "href", "poster", "srcset", "data")
              if (value := attributes.get(name))]  # fmt: skip
     assert links
     assert [link[:40] for link in links if not link.startswith(("data:", "#"))] == []
-    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|https?://", html)
+    active = "".join(re.findall(r"<(?:style|script)>(.*?)</(?:style|script)>", html, re.S))
+    assert len(active) > 10_000
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|https?://", active)
     policy = next(tag["content"] for tag in page.all("meta") if tag.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'")
 
@@ -93,11 +100,11 @@ def test_markup_is_well_formed_with_unique_ids_that_labels_point_to(html: str) -
 def test_every_score_equals_the_summary(results: Path, html: str) -> None:
     summary = read_table(results / "comparison" / "summary.parquet", "summary")
     assert len(summary) == sum(len(values) for values in SCORES.values())
-    shown = re.findall(r'<data value="([^"]+)">([^<]+)</data>', html)
+    shown = re.findall(r'<data value="([^"]+)">([^<]+)</data>', section(html, "scores"))
     expected = []
     for row in summary.itertuples():
         decimals = describe(row.metric).decimals
-        expected += [(v, score_text(v, decimals)) for v in (row.mean, row.std) if v == v]
+        expected += [(v, score_text(v, decimals)) for v in (row.mean, row.std, row.low, row.high) if v == v]
     assert sorted((float(value), text) for value, text in shown) == sorted(expected)
 
 
@@ -110,7 +117,7 @@ def test_summary_averages_the_seeds(results: Path, html: str) -> None:
 
 
 def test_scores_stand_in_their_row_and_column(html: str) -> None:
-    body = html.split("<table", 2)[1]
+    body = section(html, "scores").split("<table", 2)[1]
     headings = re.findall(r'<th scope="col"[^>]*>([^<]+)', body)
     still = re.search(r'<tr data-variant="still">(.*?)</tr>', body, re.S)[1]
     cells = re.findall(r'<td class="score.*?</td>', still, re.S)
@@ -123,14 +130,15 @@ def test_scores_stand_in_their_row_and_column(html: str) -> None:
 
 
 def test_undefined_is_shown_with_its_reason(html: str) -> None:
-    undefined = re.findall(r'<td class="score undefined"><em>undefined</em><small>([^<]+)</small></td>', html)
-    assert undefined == [FLAT, FLAT]
+    cell = r'<td class="score undefined"><em>undefined</em><small>([^<]+)</small></td>'
+    assert re.findall(cell, section(html, "scores")) == [FLAT, FLAT]
     assert f"without 2 of 4 scores: {SHORT}" in html
     assert re.search(rf"<td>neutral</td><td>LSE-D</td><td>{SHORT}</td><td[^>]*>1</td>", html)
 
 
 def test_odd_clip_ids_are_escaped(html: str) -> None:
     assert "<b>1001</b>" not in html
+    assert html.count("<script>") == 1
     assert "{{ 7*7 }}" in html
     assert ODD_CLIP in Page(html).text
     assert any(ODD_CLIP in (video["aria-label"] or "") for video in Page(html).all("video"))
@@ -153,20 +161,22 @@ def test_embeds_each_video_marked_and_described(html: str) -> None:
     assert sum(video["aria-label"].endswith(", generated") for video in videos) == 2 * 2 * len(TEST_CLIPS)
     assert html.count('<span class="mark">generated</span></figcaption>') == 2 * 2 * len(TEST_CLIPS)
     assert all(image["alt"] for image in page.all("img"))
-    assert len(page.all("img")) == 2 * len(TEST_CLIPS) + 3  # the contact sheet: s1 neutral; 1001 happy and sad
+    contact_sheet, grid = 3, 1 + 3 + 11  # s1 neutral; 1001 happy and sad. The real one, sources, and all cells but one
+    assert len(page.all("img")) == 2 * len(TEST_CLIPS) + contact_sheet + grid
 
 
 def test_shows_no_more_clips_than_asked(results: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     build_report(report_config(max_videos=1), results, page)
-    assert len(Page(page.read_text(encoding="utf-8")).all("article")) == 1
+    assert section(page.read_text(encoding="utf-8"), "clips").count("<article") == 1
 
 
 def test_same_input_gives_the_same_page_and_a_small_one(results: Path, html: str) -> None:
     assert build(results) == html
-    media = sum(path.stat().st_size for path in results.glob("evaluation/*/*/videos/*/*"))
-    # Base64 takes 4/3; what is not media stays under half a megabyte here.
-    assert len(html.encode()) < 4 / 3 * media + 500_000
+    shown = [*results.glob("evaluation/*/*/videos/*/*"), *results.glob("evaluation/base/seed=0/grid/*")]
+    media = sum(path.stat().st_size for path in shown)
+    # Base64 takes 4/3; what is not media stays under 0.7 MB here.
+    assert len(html.encode()) < 4 / 3 * media + 700_000
 
 
 def test_result_names_its_files_and_counts(results: Path, tmp_path: Path) -> None:
@@ -199,7 +209,9 @@ def test_split_by_speaker_is_checked_against_the_table(tmp_path: Path) -> None:
     "missing",
     ["evaluation/base/seed=1/scores.parquet", "ant/base/seed=1/history.parquet", "sync/base/history.parquet",
      "evaluation/base/seed=1/videos/0/real.mp4", "data/labels.parquet", "data/frames/shard=0001.parquet",
-     "data/shapes.parquet", "controls/base/curves.parquet", "comparison/summary.parquet"],
+     "data/shapes.parquet", "controls/base/curves.parquet", "comparison/summary.parquet",
+     "evaluation/base/seed=0/grid/happy-g1.jpg", "evaluation/base/seed=0/bias.parquet", "data/audio/shard=0001.parquet",
+     "comparison/breakdown.parquet"],
 )  # fmt: skip
 def test_missing_file_is_named(results: Path, tmp_path: Path, missing: str) -> None:
     results = Path(shutil.copytree(results, tmp_path / "results"))

@@ -7,7 +7,8 @@ import pytest
 from report_results import CLIPS
 
 from eap.reporting.metrics import definitions, describe, sort_key, variant_key
-from eap.reporting.tables import clip_matrix, score_text, split_statement, stage_counts
+from eap.reporting.score_tables import ScoreTable, score_text
+from eap.reporting.tables import clip_matrix, split_statement, stage_counts
 from eap.stage import StageError
 
 SPLITS = pd.DataFrame(CLIPS, columns=["clip_id", "speaker_id", "emotion", "split"])
@@ -78,6 +79,16 @@ def test_split_by_clip_makes_no_claim() -> None:
 def test_leaking_speaker_is_named() -> None:
     with pytest.raises(StageError, match="s1"):
         split_statement("speaker", SPLITS[SPLITS["speaker_id"] == "s1"])
+
+
+def test_flags_of_one_kind_are_one_sentence() -> None:
+    metrics = tuple(describe(name) for name in ("lmd", "pcc_intensity/era", "ccc_intensity/era"))
+    flags = {"lmd": "is late", "pcc_intensity/era": "cannot tell", "ccc_intensity/era": "cannot tell"}
+    assert ScoreTable("", "", metrics, (), flags).flag_notes(False) == [
+        "LMD is late.", "PCC intensity, CCC intensity cannot tell.",
+    ]  # fmt: skip
+    assert ScoreTable("", "", metrics[1:], (), flags).flag_notes(True) == ["All 2 scores cannot tell."]
+    assert ScoreTable("", "", metrics, (), {}).flag_notes(True) == []
 
 
 def test_stage_counts_most_frequent_first() -> None:

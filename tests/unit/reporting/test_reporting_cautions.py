@@ -1,0 +1,75 @@
+"""Cautions count what the tables hold; what is in order says so."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+
+from eap.reporting.cautions import Caution, cautions
+from eap.schemas import to_table
+
+
+def table(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return to_table(name, rows).to_pandas()
+
+
+def found(**changes: list[dict[str, Any]]) -> dict[str, Caution]:
+    base = {"experiment": "base", "variant": "generated", "other": "base", "other_variant": "still"}
+    rows: dict[str, list[dict[str, Any]]] = {
+        "clips": [{"clip_id": "a", "status": "used"}],
+        "scores": [{"variant": "generated", "metric": "lmd", "value": 1.0}],
+        "summary": [{"experiment": "base", "variant": "generated", "metric": name} for name in METRICS],
+        "comparisons": [{**base, "metric": "lmd", "verdict": "better"}],
+        "splits": [{"clip_id": str(i), "speaker_id": str(i % 8), "split": "test"} for i in range(16)],
+        "experiments": [{"experiment": "base"}],
+    }
+    tables = {name: table(name, own) for name, own in (rows | changes).items()}
+    told = cautions(SimpleNamespace(own_summary=tables["summary"], **tables), (0, 1, 2))
+    return {caution.title: caution for caution in told}
+
+
+METRICS = ("lmd", "pcc_intensity/era", "ccc_intensity/era")
+
+
+def test_where_all_is_well_nothing_is_serious() -> None:
+    told = found()
+    assert [caution.title for caution in told.values() if caution.serious] == []
+    assert told["Failed"].text.startswith("Nothing: 3 seeds of 1 experiment trained and scored")
+    assert told["Set aside"].text == "No clip: all 1 were used."
+    assert told["Undefined"].text == "No score."
+    assert told["Flagged"].text == "No metric: each tells real video from its controls."
+    assert told["Small numbers"].text == (
+        "3 seeds, 16 test clips, 8 test speakers; no paired test over 8 speakers can give a p below 0.0078."
+    )
+
+
+def test_clips_and_scores_are_counted_with_their_reasons() -> None:
+    aside = [{"clip_id": str(n), "status": "set_aside", "stage": "frames", "reason": f"{n} frames"} for n in range(3)]
+    scores = [{"variant": "still", "metric": "lmd", "value": None, "reason": "no face"},
+              {"variant": "still", "metric": "lmd", "value": 1.0}]  # fmt: skip
+    told = found(clips=[{"clip_id": "a", "status": "used"}, *aside], scores=scores)
+    assert told["Set aside"].text == "3 of 4 clips: … frames (3)."
+    assert told["Set aside"].serious
+    assert told["Undefined"].text == "1 of 2 scores: no face (1)."
+
+
+def test_flags_are_told_by_group() -> None:
+    rows = [{"experiment": "base", "variant": "real", "metric": name, "flag": None if name == "lmd" else "is blind"}
+            for name in METRICS]  # fmt: skip
+    told = found(summary=rows)["Flagged"]
+    assert told.serious
+    assert told.text == "2 of 3 metrics prove nothing here. Emotion, judged by ERA's own regressor: all 2 is blind."
+
+
+def test_few_speakers_and_undecided_tests_are_serious() -> None:
+    rows = [{"experiment": "x", "variant": "generated", "other": "base", "other_variant": "generated", "metric": "lmd",
+             "verdict": verdict} for verdict in ("not distinguishable", "not comparable", "better")]  # fmt: skip
+    told = found(comparisons=rows, splits=[{"clip_id": "a", "speaker_id": "s", "split": "test"}])
+    assert told["Not distinguishable"].text == (
+        "1 of 3 paired tests (0 against controls, 3 between experiments); "
+        "1 more compare what cannot be compared."
+    )
+    assert told["Small numbers"].serious
+    assert "1 test speaker; no paired test over 1 speaker can give a p below 1." in told["Small numbers"].text
