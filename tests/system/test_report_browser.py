@@ -13,7 +13,8 @@ from eap.reporting.page import build_report
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "reporting"))
 
-from report_results import TEST_CLIPS, make_results, report_config
+from report_experiments import make_compared
+from report_results import TEST_CLIPS, report_config
 
 pytestmark = pytest.mark.system
 
@@ -23,7 +24,7 @@ TIMES = f"[...{ROUND}.querySelectorAll('video')].map(v => v.currentTime)"
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    results = make_results(tmp_path_factory.mktemp("results"))
+    results = make_compared(tmp_path_factory.mktemp("results"))
     path = results / "report" / "index.html"
     build_report(report_config(), results, path)
     return path
@@ -75,15 +76,21 @@ def test_the_histograms_and_the_contact_sheet_are_seen(page: Path, browser: Chro
     assert browser.evaluate(seen) == [96, 96, 96]
 
 
-def test_one_button_plays_the_three_in_step(page: Path, browser: Chromium) -> None:
+def test_the_name_of_a_clip_runs_nothing(page: Path, browser: Chromium) -> None:
+    browser.open(page, 1280)
+    assert browser.evaluate("document.title") == "EAP: audio-driven emotional talking faces"
+    assert browser.evaluate("document.scripts.length") == 1
+    assert "<script>" in browser.evaluate("document.querySelector('.card h3').textContent")
+
+
+def test_one_button_plays_all_in_step(page: Path, browser: Chromium) -> None:
     browser.open(page, 1280)
     browser.wait(f"[...{ROUND}.querySelectorAll('video')].every(v => v.readyState >= 2)")
-    assert browser.evaluate(f"[...{ROUND}.querySelectorAll('video')].map(v => v.muted)") == [False, True, True]
+    assert browser.evaluate(f"[...{ROUND}.querySelectorAll('video')].map(v => v.muted)") == [False, True, True, True]
     browser.evaluate(f"{ROUND}.querySelector('button').click()")
-    browser.wait(f"{TIMES}.every(t => t > 0.2)")
-    times = browser.evaluate(TIMES)
-    assert len(times) == 3
-    assert max(times) - min(times) < 0.12
+    # A busy machine may be late with a frame, so this waits for the moment at which all are in step.
+    browser.wait(f"(t => Math.min(...t) > 0.2 && Math.max(...t) - Math.min(...t) < 0.09)({TIMES})")
+    assert len(browser.evaluate(TIMES)) == 4  # real, neutral, emotional, and the other experiment's
     assert browser.evaluate(f"{ROUND}.querySelector('button').textContent") == "Pause"
     browser.wait(f"{ROUND}.querySelector('button').textContent === 'Play together'")
     browser.evaluate(f"{ROUND}.querySelector('button').click()")
@@ -113,11 +120,11 @@ def test_seed_choice_changes_videos_and_curves(page: Path, browser: Chromium) ->
 def test_chart_reads_zooms_and_resets_from_the_keyboard(page: Path, browser: Chromium) -> None:
     browser.open(page, 1280)
     plot = "document.querySelector('#training .plot')"
-    box = f"{plot}.querySelector('svg').getAttribute('viewBox').split(' ').map(Number)"
+    box = f"{plot}.querySelector('svg.lines').getAttribute('viewBox').split(' ').map(Number)"
     full = browser.evaluate(box)
     browser.evaluate(f"{plot}.focus()")
     browser.key("ArrowRight")
-    assert "step · train: " in browser.evaluate(f"{plot}.parentElement.querySelector('output').value")
+    assert "step · train, seed 0: " in browser.evaluate(f"{plot}.parentElement.querySelector('output').value")
     browser.key("+")
     assert browser.evaluate(box)[2] == pytest.approx(full[2] / 2)
     browser.key("Escape")
@@ -131,7 +138,7 @@ def test_chart_zooms_by_dragging(page: Path, browser: Chromium) -> None:
         f"(p => {{ p.scrollIntoView({{block: 'center', behavior: 'instant'}}); const r = p.getBoundingClientRect();"
         f" return [r.x, r.y, r.width, r.height]; }})({plot})"
     )
-    box = f"{plot}.querySelector('svg').getAttribute('viewBox').split(' ').map(Number)"
+    box = f"{plot}.querySelector('svg.lines').getAttribute('viewBox').split(' ').map(Number)"
     x0, _, width, _ = browser.evaluate(box)
     y = area[1] + area[3] / 2
     for kind, part in (("mousePressed", 0.25), ("mouseMoved", 0.5), ("mouseReleased", 0.75)):
