@@ -76,7 +76,8 @@ def _leak(probes: pd.DataFrame) -> Claim:
     question = "Is the source face's own emotion kept out of the result?"
     row = _asked(probes[(probes["quantity"] == "intensity") & (probes["gain"] == 1)], "source_share")
     if row is None:
-        return Claim(question, "not measured", "The input-bias test gave no value.")
+        why = probes[probes["probe"] == "source_share"]["reason"].dropna()
+        return Claim(question, "not measured", f"{_sentence(why.iloc[0])}." if len(why) else "Not tested.")
     text = f"The source explains {_percent(row['mean'])} of the variance of intensity at g = 1 (luck: "
     text += f"{_percent(row['chance'])}), judge {row['judge']}"
     if pd.isna(row["low"]) or pd.isna(row["chance"]):

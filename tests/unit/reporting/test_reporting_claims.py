@@ -80,6 +80,12 @@ def test_levels_are_heard_where_more_pairs_than_luck_are_ordered(low: float, hig
     assert answer("level that was acted", probes=[{**row, "chance": 0.5}]).answer == expected
 
 
+def test_a_leak_that_could_not_be_measured_says_why() -> None:
+    row = {**PROBE, "probe": "source_share", "judge": "era", "reason": "no voice was spoken from two sources"}
+    found = answer("source face", probes=[row])
+    assert (found.answer, found.evidence) == ("not measured", "No voice was spoken from two sources.")
+
+
 def test_data_without_levels_says_so() -> None:
     row = {**PROBE, "probe": "levels_ordered", "reason": "no two test clips of one speaker and emotion differ in level"}
     found = answer("level that was acted", probes=[row])
