@@ -74,6 +74,15 @@ def test_tables_sort_both_ways_with_what_is_undefined_last(page: Path, browser: 
     assert browser.evaluate(f"{heading}.getAttribute('aria-sort')") == "descending"
 
 
+def test_a_table_that_goes_on_to_the_right_fades_there(page: Path, browser: Chromium) -> None:
+    browser.open(page, 390)
+    box = "document.querySelector('#scores .scroll')"
+    browser.wait(f"{box}.classList.contains('more')")
+    assert "gradient" in browser.evaluate(f"getComputedStyle({box}).maskImage")
+    browser.evaluate(f"{box}.scrollLeft = 9999")
+    browser.wait(f"!{box}.classList.contains('more')")
+
+
 def test_choices_show_one_panel(page: Path, browser: Chromium) -> None:
     browser.open(page, 390)
     shown = "[...document.querySelectorAll('#parts .panel')].filter(p => p.offsetHeight).map(p => ({...p.dataset}))"

@@ -5,6 +5,7 @@ makeViewer(document.getElementById("viewer"));
 document.querySelectorAll(".plot").forEach(makeChart);
 document.querySelectorAll("table.sortable").forEach(makeSortable);
 document.querySelectorAll("table[data-csv]").forEach(addCsvButton);
+document.querySelectorAll(".scroll").forEach(makeScroll);
 document.querySelectorAll("a.csv").forEach(makeDownload);
 document.querySelectorAll(".picker").forEach(makePicker);
 document.querySelectorAll(".legend.classes").forEach(makeClasses);

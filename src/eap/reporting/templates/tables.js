@@ -37,6 +37,13 @@ function makeSortable(table) {
   });
 }
 
+// A table that goes on to the right fades there.
+function makeScroll(box) {
+  const mark = () => box.classList.toggle("more", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
+  box.addEventListener("scroll", mark, { passive: true });
+  new ResizeObserver(mark).observe(box);
+}
+
 function cellText(cell) {
   const copy = cell.cloneNode(true);
   copy.querySelectorAll("[aria-hidden], .hidden-text").forEach((part) => part.remove());
