@@ -42,7 +42,7 @@ def _aside(clips: pd.DataFrame) -> Caution:
     if not n:
         return Caution("Set aside", f"No clip: all {used:,} were used.", "aside", False)
     reasons = "; ".join(f"{reason} ({n})" for _, reason, n in counts[:3])
-    more = "" if len(counts) <= 3 else f"; and {len(counts) - 3} more reasons"
+    more = "" if len(counts) <= 3 else f"; and {len(counts) - 3} more reason{_s(len(counts) - 3)}"
     return Caution("Set aside", f"{n:,} of {n + used:,} clips: {reasons}{more}.", "aside", True)
 
 
@@ -54,7 +54,7 @@ def _undefined(scores: pd.DataFrame) -> Caution:
     reasons = "; ".join(
         f"{reason} ({n})" for reason, n in sorted(top.items(), key=lambda item: (-item[1], item[0]))[:2]
     )
-    more = "" if len(top) <= 2 else f"; and {len(top) - 2} more reasons"
+    more = "" if len(top) <= 2 else f"; and {len(top) - 2} more reason{_s(len(top) - 2)}"
     return Caution("Undefined", f"{len(rows):,} of {len(scores):,} scores: {reasons}{more}.", "scores", False)
 
 

@@ -14,6 +14,9 @@ MARGIN = 0.06
 """Free edge of the map, as a share of its longer side."""
 LABEL_SIZE = (17.0, 6.5)
 """Width and height that a name may take, in percent of the map."""
+ABOVE = 5.0
+"""A name stands above the middle of its class, or it would hide a single clip."""
+EDGES = np.array([LABEL_SIZE[0] / 2, LABEL_SIZE[1] / 2])
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _map(seed: int, rows: pd.DataFrame) -> EmbeddingMap:
     )
     percent = 100 * height / width
     middles = {
-        emotion: np.median(at[(rows["emotion"] == emotion).to_numpy()], axis=0) * (1, 100 / percent)
+        emotion: np.median(at[(rows["emotion"] == emotion).to_numpy()], axis=0) * (1, 100 / percent) - (0, ABOVE)
         for emotion in emotion_order(rows["emotion"])
     }
     share = float(rows["explained"].iloc[0])
@@ -111,7 +114,8 @@ def spread_labels(middles: dict[str, np.ndarray]) -> tuple[tuple[str, float, flo
                 sign = 1 if gap >= 0 else -1
                 places[first][1] -= sign * push
                 places[second][1] += sign * push
-    return tuple((name, *(round(float(v), 2) for v in places[name].clip(3, 97))) for name in middles)
+    inside = {name: np.clip(place, EDGES, 100 - EDGES) for name, place in places.items()}
+    return tuple((name, *(round(float(v), 2) for v in inside[name])) for name in middles)
 
 
 def _told(row: object) -> str:

@@ -58,3 +58,9 @@ def test_labels_do_not_cover_each_other() -> None:
     placed = spread_labels({name: np.array([50.0, 50.0]) for name in "abcd"})
     heights = sorted(y for _, _, y in placed)
     assert np.diff(heights).min() > LABEL_SIZE[1] - 0.1
+
+
+def test_labels_stay_on_the_map() -> None:
+    (_, x, y), (_, right, low) = spread_labels({"a": np.array([0.0, -3.0]), "b": np.array([100.0, 104.0])})
+    assert min(x, 100 - right) >= LABEL_SIZE[0] / 2
+    assert min(y, 100 - low) >= LABEL_SIZE[1] / 2
