@@ -226,7 +226,7 @@ def test_an_added_clip_is_prepared_and_no_other(run: Run) -> None:
     run.checkout.snakemake(run.folder, "--cores", "2", *arguments)
     clips = read_table(data.clips, "clips").set_index("clip_id")
     assert sorted(clips.index[clips.status == "used"]) == sorted([*USED, added])
-    logs = run.folder / "results/logs"
+    logs = run.folder / "results/logs/data"
     for rule, copied in (("extract_frames", n_before), ("cache_landmarks", n_landmarks)):
         assert f"n_copied = {copied}\n" in (logs / rule / f"shard={shard:04d}.log").read_text()
         assert "n_copied = 0\n" in (logs / rule / f"shard={1 - shard:04d}.log").read_text()  # of the first run
