@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -297,6 +297,55 @@ def check(
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         print_check(found, Console(markup=False, highlight=False, emoji=False))
+
+
+@app.command()
+def synthesize(
+    checkpoint: Annotated[Path, typer.Option(help="The model that train-era wrote.")],
+    image: Annotated[Path, typer.Option(help="A picture with a face from the front, of any expression.")],
+    audio: Annotated[Path, typer.Option(help="Speech: an audio file, or a video with sound.")],
+    out: Annotated[Path, typer.Option(help="The video, .mp4.")],
+    intensity: Annotated[float, typer.Option(help="0: neutral; 1: as the voice sounds; up to 2: more.")] = 1.0,
+    neutral: Annotated[bool, typer.Option("--neutral", help="No emotion, whatever picture and voice show.")] = False,
+    va: Annotated[
+        Path | None, typer.Option(help="CSV with time_s, valence, arousal (-1 to 1): emotion from here, not the voice.")
+    ] = None,
+    pose: Annotated[
+        Path | None, typer.Option(help="Video whose head movement is taken; without: the picture's pose.")
+    ] = None,
+    paste_back: Annotated[
+        bool, typer.Option("--paste-back", help="The whole picture, not only the face's square.")
+    ] = False,
+    face: Annotated[int | None, typer.Option(help="Which face, counted from the left; without: the largest.")] = None,
+    max_side: Annotated[int, typer.Option(min=64, max=4096, help="Longer side of the video, px at most.")] = 1920,
+    no_mark: Annotated[
+        bool, typer.Option("--no-mark", help="No visible label; the metadata still say that it is AI-generated.")
+    ] = False,
+    crf: Annotated[int, typer.Option(min=0, max=51, help="x264 quality; lower is better.")] = 18,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: the GPU if there is one.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = N_CORES,
+) -> None:
+    """Make the face in a picture speak with a voice."""
+    from eap.inference.progress import ProgressLine
+    from eap.inference.synthesize import Request, synthesize
+
+    request = Request(
+        checkpoint, image, audio, out, intensity, neutral, va, pose, paste_back, face, max_side, not no_mark, crf,
+        device, threads,
+    )  # fmt: skip
+    with ProgressLine(sys.stderr) as line:
+        done = synthesize(request, lambda note: line.say(f"note: {note}"), line.update)
+    typer.echo(f"{out}: {done.metrics['n_frames']:.0f} frames, {done.metrics['frames_per_s']:.1f} frames/s")
+
+
+@app.command()
+def provenance(video: In) -> None:
+    """Print the record that a video made by `eap synthesize` carries, as JSON."""
+    import json
+
+    from eap.inference.provenance import read_provenance
+
+    typer.echo(json.dumps(read_provenance(video), indent=2, sort_keys=True))
 
 
 @app.command()
