@@ -414,6 +414,34 @@ def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: O
     typer.echo(json.dumps(time_steps(_configured(preset, presets, override))))
 
 
+@bench.command("synthesize")
+def bench_synthesize(
+    generator: Annotated[
+        str | None, typer.Option(help="Preset whose `model` section is built, with random weights.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="model.image_size; without: the preset's.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="A trained model instead of --generator.")] = None,
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of the voice.")] = 8.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Videos that are made; the median counts.")] = 3,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="As in `eap synthesize`.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+) -> None:
+    """Frames per second from decoded inputs to an encoded file, GFLOPs per frame, peak memory."""
+    import json
+
+    from eap.inference.bench import measure
+
+    if (generator is None) == (checkpoint is None):
+        raise ConfigError("give --generator PRESET (random weights) or --checkpoint FILE, one of the two")
+    if checkpoint is not None and (size is not None or override):
+        raise ConfigError("--size and --override belong to --generator: a trained model has its own values")
+    at_size = [f"model.image_size={size}"] if size is not None else []
+    config = _configured(generator, presets, [*override, *at_size]) if generator is not None else None
+    typer.echo(json.dumps(measure(config, checkpoint, seconds, repeats, device, threads)))
+
+
 @bench.command("dag")
 def bench_dag(
     clips: Annotated[int, typer.Option(min=1, help="Clips of the made-up corpus; MEAD has 280,000.")] = 280_000,

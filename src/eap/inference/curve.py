@@ -26,7 +26,9 @@ def read_curve(path: Path) -> pd.DataFrame:
     try:
         curve = pd.read_csv(path, skipinitialspace=True)
     except (ValueError, UnicodeDecodeError) as error:
-        raise StageError(f"--va: {path} is not a CSV file ({error}); its first line must be {header}") from None
+        raise StageError(
+            f"--va: {path} is not a CSV file ({str(error).splitlines()[0]}); its first line must be {header}"
+        ) from None
     if sorted(curve.columns) != sorted(COLUMNS) or curve.empty:
         raise StageError(
             f"--va: {path} has {len(curve)} rows and the columns {', '.join(map(str, curve.columns))}; needed are "

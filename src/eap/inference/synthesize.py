@@ -102,7 +102,10 @@ def synthesize(request: Request, say: Say, progress: Progress) -> StageResult:
     finish, size = finishing(source, request.paste_back, request.max_side, request.mark, say)
     began = time.monotonic()
     tags = provenance_tags(_facts(request, model, gain))
-    write_frames(request.out, (finish(frame) for frame in frames), voice, size, fps, request.crf, tags, progress)
+    try:
+        write_frames(request.out, map(finish, frames), voice, size, fps, request.crf, tags, progress)
+    except OSError as error:
+        raise StageError(f"--out: {request.out} cannot be written ({error})") from error
     elapsed = time.monotonic() - began
     return StageResult({"n_frames": voice.n_frames, "frames_per_s": voice.n_frames / elapsed}, (request.out,))
 
