@@ -300,6 +300,25 @@ def check(
 
 
 @app.command()
+def card(
+    checkpoint: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The model that train-era wrote.")],
+    scores: Annotated[
+        list[Path],
+        typer.Option(exists=True, dir_okay=False, help="Its table of scores; again for the controls' table."),
+    ],
+    data: DataFolder = Path("results/data"),
+    out: Annotated[Path | None, typer.Option(help="Without: model_card.md beside the checkpoint.")] = None,
+) -> None:
+    """Write the model card of a checkpoint: data, licence, scores with controls, limits, digests."""
+    from eap.data.layout import PreparedData
+    from eap.reporting.card import write_card
+
+    card = out or checkpoint.with_name("model_card.md")
+    write_card(checkpoint, PreparedData(data), scores, card)
+    typer.echo(f"{card} written")
+
+
+@app.command()
 def synthesize(
     checkpoint: Annotated[Path, typer.Option(help="The model that train-era wrote.")],
     image: Annotated[Path, typer.Option(help="A picture with a face from the front, of any expression.")],
