@@ -358,7 +358,7 @@ def synthesize(
 
 
 @app.command()
-def provenance(video: In) -> None:
+def provenance(video: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
     """Print the record that a video made by `eap synthesize` carries, as JSON."""
     import json
 

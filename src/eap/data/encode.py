@@ -16,9 +16,6 @@ from eap.files import atomic_path
 
 PROVENANCE = "AI-generated face (eap)"
 
-AAC_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""Sample rates that AAC knows and whose frames at 25 fps hold whole numbers of samples."""
-
 AAC_FRAME = 1024
 
 
@@ -81,7 +78,8 @@ def open_video(
     crf
         x264 quality, 0 (lossless) to 51.
     sample_rate, channels
-        Of the sound (see `AAC_RATES_HZ`; 1 or 2); None: a silent video.
+        Of the sound (1 or 2 channels); None: a silent video. AAC fills its last packet of 1024 samples with silence,
+        which players leave out and simple decoders do not: from 44.1 kHz on that is less than a frame.
     metadata
         Kept in the container: mp4 knows ``comment``, ``description``, ``title`` and a few more.
     preset

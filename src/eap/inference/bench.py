@@ -96,13 +96,15 @@ def write_random_model(config: Config, path: Path) -> Path:
 def write_noise(path: Path, seconds: float, sample_rate: int) -> Path:
     """Noise of changing loudness as 16-bit wav."""
     rng = np.random.default_rng(0)
-    times = np.arange(round(seconds * sample_rate)) / sample_rate
-    samples = rng.normal(0, 0.1, len(times)) * np.sin(5 * times) ** 2
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)
-        file.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+        total = round(seconds * sample_rate)
+        for start in range(0, total, sample_rate):  # a second at a time: long voices must cost no memory
+            times = np.arange(start, min(start + sample_rate, total)) / sample_rate
+            samples = rng.normal(0, 0.1, len(times)) * np.sin(5 * times) ** 2
+            file.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
     return path
 
 

@@ -8,14 +8,17 @@ from PIL import Image, ImageDraw, ImageFont
 LABELS = ("AI-generated", "AI")
 """The longest that fits is used."""
 
-TEXT_SHARE = 0.035
+TEXT_SHARE = 0.042
 """Height of the letters / shorter side of the picture (CHOSEN: small, and legible where the picture is)."""
 
-MIN_TEXT_PX = 9
+MIN_TEXT_PX = 10
 """Smaller letters cannot be read."""
 
 BACKDROP = 0.55
 """How much the dark field behind the letters covers."""
+
+STRENGTH = 1.5
+"""Letters of few px are all soft edge: it is made harder."""
 
 
 class Mark:
@@ -43,7 +46,7 @@ class Mark:
         self.place = slice(y, min(y + box_h, height)), slice(x, min(x + box_w, width))
         fits = slice(0, self.place[0].stop - y), slice(0, self.place[1].stop - x)
         self._keep = 1 - np.asarray(cover, np.float32)[fits][..., None] / 255
-        self._letters = np.asarray(letters, np.float32)[fits][..., None] / 255
+        self._letters = np.minimum(np.asarray(letters, np.float32)[fits][..., None] * STRENGTH / 255, 1)
 
     def __call__(self, frame_HWC: np.ndarray) -> np.ndarray:
         """A copy of the uint8 RGB frame with the mark in its lower right corner."""

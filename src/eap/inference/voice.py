@@ -13,10 +13,14 @@ from typing import Any
 import av
 import numpy as np
 
-from eap.data.encode import AAC_RATES_HZ
 from eap.data.media import MediaError, open_media
 from eap.data.mel import log_mel, pcm16_waveform
 from eap.stage import StageError
+
+SOUND_HZ = {11025: 44100, 22050: 44100, 44100: 44100}
+"""Sample rate that is written, by the file's; of all others 48 kHz. What is written is not lower, since then the last
+packet's padding could last longer than a video frame."""
+OTHER_HZ = 48000
 
 BLOCK_COLUMNS = 50
 """Mel columns made at once (2 s)."""
@@ -30,7 +34,7 @@ class Voice:
     n_frames: int
     """Video frames that it lasts; the last one may be partly silent."""
     sample_rate: int
-    """Of the sound that is written: the file's own where AAC knows it, else 48 kHz."""
+    """Of the sound that is written: 44.1 or 48 kHz."""
     channels: int
     """Of the sound that is written: 1 or 2."""
 
@@ -85,8 +89,7 @@ def open_voice(path: Path, audio: Any) -> Voice:
         raise StageError(
             f"--audio: {path}: {error}. Any format that ffmpeg reads will do (wav, mp3, m4a, ogg, flac, a video)"
         ) from None
-    known = rate if rate in AAC_RATES_HZ else 48000
-    return Voice(path, -(-n_samples // audio.hop_length), known, min(channels, 2))
+    return Voice(path, -(-n_samples // audio.hop_length), SOUND_HZ.get(rate, OTHER_HZ), min(channels, 2))
 
 
 def _mono(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
