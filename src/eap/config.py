@@ -434,7 +434,9 @@ STAGES: dict[str, tuple[str, ...]] = {
     "train-student": ("video", "model", "student", "compute"),
     "train-sync": ("video", "audio", "model", "sync", "compute"),
     "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "compute"),
-    "train-era": ("emotions", "video", "audio", "model", "perceptual", "loss", "era", "optimizer", "compute"),
+    "train-era": (
+        "emotions", "video", "audio", "landmarks", "model", "perceptual", "loss", "era", "optimizer", "compute",
+    ),
     "controls": ("video", "audio", "model", "evaluation", "compute"),
     "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),
     "compare": ("seeds",),
@@ -444,7 +446,10 @@ STAGES: dict[str, tuple[str, ...]] = {
         "perceptual", "student", "sync", "loss", "ant", "era", "optimizer", "evaluation",
     ),
 }  # fmt: skip
-"""Which sections each stage reads: exactly these reach it, so exactly their changes rerun it."""
+"""Which sections each stage reads: exactly these reach it, so exactly their changes rerun it.
+
+ERA uses no cached landmarks' settings; its model file carries them, since synthesis finds faces as preparation did.
+"""
 
 
 def deep_merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -564,9 +569,19 @@ def load_stage(stage: str, text: str) -> Any:
             for key, value in read_yaml(Path(text)).items()
             if key not in Config.model_fields or key in STAGES[stage]
         }
-    fields = {name: (Config.model_fields[name].rebuild_annotation(), ...) for name in STAGES[stage]}
-    model = create_model(f"{stage.title()}Sections", __base__=Section, **fields)
-    return _validate(model, values)
+    return validate_sections(values, STAGES[stage])
+
+
+def validate_sections(values: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """An object with one validated attribute for each of the named sections; `values` may hold no other.
+
+    Raises
+    ------
+    ConfigError
+        With one line per fault.
+    """
+    fields = {name: (Config.model_fields[name].rebuild_annotation(), ...) for name in names}
+    return _validate(create_model("Sections", __base__=Section, **fields), values)
 
 
 def _validate(model: type[BaseModel], values: Mapping[str, Any]) -> Any:

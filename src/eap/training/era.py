@@ -274,6 +274,7 @@ def train_era(
     record = {
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
+        "neutral_shape": store.shape("*").tolist(),  # for people whom synthesis meets for the first time
     }  # fmt: skip
     checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers)
     if not checkpoint.path.is_file():

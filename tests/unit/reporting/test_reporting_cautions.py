@@ -68,8 +68,7 @@ def test_few_speakers_and_undecided_tests_are_serious() -> None:
              "verdict": verdict} for verdict in ("not distinguishable", "not comparable", "better")]  # fmt: skip
     told = found(comparisons=rows, splits=[{"clip_id": "a", "speaker_id": "s", "split": "test"}])
     assert told["Not distinguishable"].text == (
-        "1 of 3 paired tests (0 against controls, 3 between experiments); "
-        "1 more compare what cannot be compared."
+        "1 of 3 paired tests (0 against controls, 3 between experiments); 1 more compare what cannot be compared."
     )
     assert told["Small numbers"].serious
     assert "1 test speaker; no paired test over 1 speaker can give a p below 1." in told["Small numbers"].text
