@@ -27,6 +27,7 @@ Seed = Annotated[int, typer.Option(help="Seed of this run.")]
 In = Annotated[Path, typer.Option(exists=True, dir_okay=False)]
 Out = Annotated[Path, typer.Option(dir_okay=False)]
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the prepared data.")]
+Checkpoints = Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes.")]
 Preset = Annotated[str, typer.Option(help="Preset whose values are taken.")]
 Presets = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the presets.")]
@@ -34,6 +35,8 @@ Override = Annotated[list[str], typer.Option(help="section.key=value on top of t
 
 PRESETS = Path("workflow/presets")
 N_CORES = os.cpu_count() or 1
+FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
+"""Of those that torchrun starts; it alone tracks and prints."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def _run(
     """Validate the stage's sections, run the stage inside a tracking run, print its summary."""
     sections = load_stage(stage, config)
     tracking: Tracking = context.obj
-    if tracking.uri is None:
+    if tracking.uri is None or not FIRST_PROCESS:
         result = work(sections, no_log)
     else:
         from eap.tracking import stage_run
@@ -155,7 +158,9 @@ def split(context: typer.Context, config: ConfigOption, clips: In, splits: Out) 
 
 
 @app.command()
-def train_student(context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out) -> None:
+def train_student(
+    context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out, checkpoints: Checkpoints
+) -> None:
     """Distil the cached landmarks into the differentiable network that L_lip (and L_per, if chosen) uses."""
     from eap.data.layout import PreparedData
     from eap.training.landmark_student import train_student
@@ -166,12 +171,14 @@ def train_student(context: typer.Context, config: ConfigOption, data: DataFolder
         "train-student",
         config,
         [prepared.splits, prepared.clips],
-        lambda c, log: train_student(c, prepared, model, history, log),
+        lambda c, log: train_student(c, prepared, model, history, checkpoints, log),
     )
 
 
 @app.command()
-def train_sync(context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out) -> None:
+def train_sync(
+    context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out, checkpoints: Checkpoints
+) -> None:
     """Train the sync expert that LSE-D and LSE-C use."""
     from eap.data.layout import PreparedData
     from eap.training.sync_expert import train_sync
@@ -182,7 +189,7 @@ def train_sync(context: typer.Context, config: ConfigOption, data: DataFolder, m
         "train-sync",
         config,
         [prepared.splits, prepared.clips],
-        lambda c, log: train_sync(c, prepared, model, history, log),
+        lambda c, log: train_sync(c, prepared, model, history, checkpoints, log),
     )
 
 
@@ -195,7 +202,7 @@ def train_ant(
     student: In,
     model: Out,
     history: Out,
-    checkpoints: Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")],
+    checkpoints: Checkpoints,
 ) -> None:
     """Train ANT, the audio-driven neutral face."""
     from eap.data.layout import PreparedData
@@ -222,7 +229,7 @@ def train_era(
     ant: In,
     model: Out,
     history: Out,
-    checkpoints: Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")],
+    checkpoints: Checkpoints,
 ) -> None:
     """Train ERA on top of ANT: emotion heard in the voice."""
     from eap.data.layout import PreparedData

@@ -276,6 +276,28 @@ class EraConfig(Section):
     checkpoint_every: PositiveInt
 
 
+class EarlyStopping(Section):
+    """When training ends before its last epoch (CHOSEN)."""
+
+    patience: PositiveInt = Field(description="validations in a row without a lower held-out LMD")
+    min_delta_px: NonNegativeFloat = Field(description="what counts as lower, px at 256")
+
+
+class EngineConfig(Section):
+    """How ANT and ERA are trained, whatever they learn (CHOSEN; preset paper: the recipe as it is stated)."""
+
+    precision: Literal["fp32", "bf16", "fp16"] = Field(description="of convolutions and matrix products")
+    accumulate: PositiveInt = Field(
+        description="parts in which a process takes its share of a batch; losses that pool a batch pool a part"
+    )
+    clip_norm: PositiveFloat | None = Field(description="largest norm of each optimizer's gradient; null: any")
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        description="moving averages of the generating networks' weights, which then are the model; null: off"
+    )
+    compile: Literal["off", "inductor", "aot_eager"] = Field(description="torch.compile's backend")
+    early_stopping: EarlyStopping | None = Field(description="null: every epoch is trained")
+
+
 class EvaluationConfig(Section):
     """What is scored, and how."""
 
@@ -327,6 +349,7 @@ class Config(Section):
     loss: LossConfig
     ant: AntConfig
     era: EraConfig
+    engine: EngineConfig
     evaluation: EvaluationConfig
     report: ReportConfig
     tracking: TrackingConfig
@@ -355,6 +378,7 @@ class Config(Section):
                 f"download.enabled: dataset {self.data.dataset!r} cannot be downloaded (allowed: "
                 f"{', '.join(DOWNLOADABLE)}); put its files into data.root and set download.enabled: false"
             )
+        self._check_engine()
         longest = max(self.ant.frames, self.era.frames, 6)
         if self.ant.warmup_steps and not self.loss.shape:
             raise ValueError(
@@ -366,6 +390,21 @@ class Config(Section):
                 "era.frames and the 6 frames that the sync score needs"
             )
         return self
+
+    def _check_engine(self) -> None:
+        engine = self.engine
+        for name, size in (("ant", self.ant.batch_size), ("era", self.era.batch_size)):
+            if size % engine.accumulate:
+                raise ValueError(
+                    f"{name}.batch_size ({size}) must be a multiple of engine.accumulate ({engine.accumulate})"
+                )
+        if engine.precision == "fp16" and self.compute.device != "cuda":
+            raise ValueError(
+                f"engine.precision 'fp16' needs compute.device 'cuda', but it is {self.compute.device!r}; "
+                "allowed for it: 'fp32', 'bf16'"
+            )
+        if engine.early_stopping and not self.split.validation:
+            raise ValueError("engine.early_stopping looks at held-out clips, but split.validation is 0; raise it")
 
     def emotion_index(self, emotion: str) -> int:
         """Position of an emotion among the K classes."""
@@ -384,8 +423,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "split": ("split", "ant"),
     "train-student": ("video", "model", "student", "compute"),
     "train-sync": ("video", "audio", "model", "sync", "compute"),
-    "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "compute"),
-    "train-era": ("emotions", "video", "audio", "model", "perceptual", "loss", "era", "optimizer", "compute"),
+    "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "engine", "compute"),
+    "train-era": ("emotions", "video", "audio", "model", "perceptual", "loss", "era", "optimizer", "engine", "compute"),
     "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),
     "report": ("preset", "seeds", "report", "split", "perceptual", "labels", "video"),
 }

@@ -22,10 +22,11 @@ rule train_student:
         tracking=tracking,
         config=stage_sections(cfg, "train-student"),
         code=code_digest("eap.training.landmark_student"),
+        checkpoints="results/checkpoints/student",
         data=subpath(input.clips, parent=True),
     shell:
         "python -m eap {params.tracking} train-student --config {params.config:q} --data {params.data:q}"
-        " --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"
+        " --model {output.model:q} --history {output.history:q} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
 
 
 rule train_sync:
@@ -49,10 +50,11 @@ rule train_sync:
         tracking=tracking,
         config=stage_sections(cfg, "train-sync"),
         code=code_digest("eap.training.sync_expert"),
+        checkpoints="results/checkpoints/sync",
         data=subpath(input.clips, parent=True),
     shell:
         "python -m eap {params.tracking} train-sync --config {params.config:q} --data {params.data:q}"
-        " --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"
+        " --model {output.model:q} --history {output.history:q} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
 
 
 rule train_ant:

@@ -20,14 +20,18 @@ from eap.losses.classification import classification_loss
 from eap.losses.emotion_adversarial import emotion_discriminator_loss, emotion_generator_loss
 from eap.losses.intensity import decode_loss, norm_loss, va_loss
 from eap.losses.metric import metric_loss, pool_embeddings
-from eap.losses.objective import backbone_weights, check_finite, era_weights, weighted_sum
+from eap.losses.objective import backbone_weights, era_weights, weighted_sum
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
+from eap.training import processes
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
-from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same, save_model
-from eap.training.engine import frozen, optimise, run_steps, sample_frames, write_history
+from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
+from eap.training.engine import finish, frozen, run_steps, sample_frames
+from eap.training.held_out import EarlyStop, release, validate
+from eap.training.processes import gathered
 from eap.training.reconstruction import Reconstruction, build_reconstruction
+from eap.training.updates import Updates
 
 VALIDATION_BATCHES = 4
 
@@ -49,6 +53,8 @@ class EraPhase:
         self.theta, self.phi, self.psi = era["theta"], era["phi"], era["psi"]
         self.modules = {"ant": self.ant, **era, "critic": self.critic, "emotion_critic": self.emotion_critic}
         self.optimizers = self._optimizers(config)
+        averaged = ["ant", "emotion_encoder", "theta", "psi"]
+        self.updates = Updates(config.engine, device, self.modules, list(reconstruction.children()), averaged)
 
     def _optimizers(self, config: Any) -> dict[str, Adam]:
         era, betas = config.era, config.optimizer.betas
@@ -77,12 +83,13 @@ class EraPhase:
         """One step of D and D_E (a), of F, theta and phi on real frames (b), of ANT and E_E (c)."""
         e = self.emotion_encoder(batch.emotion_mel_BTMW)
         # CHOSEN (method 2): some neutral samples run with e = 0, so that e = 0 stays the neutral face.
-        zero_B = batch.neutral_B & (torch.rand(len(batch.neutral_B)) < self.p_zero_emotion).to(e.device)
+        chance_B = processes.draw_rows(torch.rand, len(batch.neutral_B))
+        zero_B = batch.neutral_B & (chance_B < self.p_zero_emotion).to(e.device)
         generated = self.generate(batch, e * (~zero_B)[:, None, None])
         fake = sample_frames(generated, batch.mask_BT)
 
         loss_d, loss_de = self._critics_losses(batch, fake.detach())
-        optimise(self.optimizers["critics"], loss_d + loss_de)
+        self.updates.optimise(loss_d + loss_de, self.optimizers["critics"])
         backbone_values, seen = self._backbone_step(batch)
         terms = self._terms(batch, e, generated, fake, seen)
         total, values = weighted_sum(terms, self.era_weights)
@@ -90,13 +97,8 @@ class EraPhase:
             "total": total.item(), **values, **{f"real_{k}": v for k, v in backbone_values.items()},
             "discriminator": loss_d.item(), "emotion_discriminator": loss_de.item(),
         }  # fmt: skip
-        check_finite(logged, number, batch.clip_ids)
-        names = ("ant", "emotion", "heads")
-        for name in names:
-            self.optimizers[name].zero_grad(set_to_none=True)
-        total.backward()
-        for name in names:
-            self.optimizers[name].step()
+        logged = self.updates.checked(logged, number, batch)
+        self.updates.optimise(total, *(self.optimizers[name] for name in ("ant", "emotion", "heads")))
         return logged
 
     def _critics_losses(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,13 +112,11 @@ class EraPhase:
         """(b) ``10 L_inten + 5 L_cls`` on real frames; returns the values and F's features of them, without graph."""
         seen = self.features(batch.target_BTCHW)
         terms = {
-            "inten": va_loss(self.theta(seen), batch.va_BT2, batch.mask_BT),
+            "inten": va_loss(*gathered(self.theta(seen), batch.va_BT2, batch.mask_BT)),
             "cls": classification_loss(self.phi(seen), batch.emotion_B, batch.mask_BT),
         }
         total, values = weighted_sum(terms, self.backbone_weights)
-        self.optimizers["backbone"].zero_grad(set_to_none=True)
-        optimise(self.optimizers["heads"], total)
-        self.optimizers["backbone"].step()
+        self.updates.optimise(total, self.optimizers["heads"], self.optimizers["backbone"])
         return values, seen.detach()
 
     def _terms(self, batch: Batch, e: Tensor, generated: Tensor, fake: Tensor, seen: Tensor) -> dict[str, Tensor]:
@@ -129,15 +129,23 @@ class EraPhase:
             terms["e_adv"] = emotion_generator_loss(self.emotion_critic(fake), emotion)
             shown = self.features(generated)
             shown_va, shown_class = self.theta(shown), self.phi(shown)
-        terms["inten"] = va_loss(heard_va, labels, mask) + va_loss(shown_va, labels, mask)
+        terms["inten"] = va_loss(*gathered(heard_va, labels, mask)) + va_loss(*gathered(shown_va, labels, mask))
         terms["cls"] = classification_loss(self.phi(e), emotion, mask) + classification_loss(shown_class, emotion, mask)
         terms["metric"] = metric_loss(
-            pool_embeddings(e, mask), pool_embeddings(seen, mask), emotion, ~batch.neutral_B, self.margin
+            *gathered(pool_embeddings(e, mask), pool_embeddings(seen, mask), emotion, ~batch.neutral_B), self.margin
         )
         terms["norm"] = norm_loss(e, labels, mask)
         # psi alone learns here: theta and e have objectives of their own.
         terms["decode"] = decode_loss(self.psi(heard_va.detach()), e, mask)
         return terms
+
+    @torch.no_grad()
+    def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The frames it generates for a batch, and the real ones."""
+        self.ant.eval()
+        generated = self.generate(batch, self.emotion_encoder(batch.emotion_mel_BTMW))
+        self.ant.train()
+        return generated, batch.target_BTCHW
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -149,7 +157,7 @@ class EraPhase:
         for batch in batches:
             e = self.emotion_encoder(batch.emotion_mel_BTMW)
             terms = self.reconstruction.terms(self.generate(batch, e), batch.target_BTCHW, batch.mask_BT)
-            terms["inten"] = va_loss(self.theta(e), batch.va_BT2, batch.mask_BT)
+            terms["inten"] = va_loss(*gathered(self.theta(e), batch.va_BT2, batch.mask_BT))
             terms["cls"] = classification_loss(self.phi(e), batch.emotion_B, batch.mask_BT)
             rows.append({name: term.item() for name, term in terms.items()})
         self.ant.train()
@@ -174,6 +182,21 @@ def train_era(
     StageError
         If the training clips hold fewer than two emotions, or a loss is not finite (with step, term and clips).
     """
+    with processes.joined(config.compute.device):
+        return _train(config, seed, data, student, ant, model, history, checkpoints, log)
+
+
+def _train(
+    config: Any,
+    seed: int,
+    data: PreparedData,
+    student: Path,
+    ant: Path,
+    model: Path,
+    history: Path,
+    checkpoints: Path,
+    log: Log,
+) -> StageResult:
     seed_everything(seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size)
     section, device = config.era, config.compute.device
@@ -187,8 +210,15 @@ def train_era(
     phase = EraPhase(config, build_reconstruction(config, load_student(student, config)))
     require_same(ant, read_record(ant, "train-ant"), config, "audio", "model")
     load_model(ant, {"ant": phase.ant, "critic": phase.critic})
+    mine = processes.share(section.batch_size, "era.batch_size")
+
+    def draw(step: int) -> Batch:
+        return training.emotional_batch(seed, step, section.batch_size).rows(mine).to(device)
+
     fixed = [
-        held_out.any_batch(seed, i, section.batch_size).to(device) for i in range(VALIDATION_BATCHES) if held_out.ids
+        held_out.any_batch(seed, i, section.batch_size).rows(mine).to(device)
+        for i in range(VALIDATION_BATCHES)
+        if held_out.ids
     ]
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     sources = [data.splits, data.labels]
@@ -196,17 +226,19 @@ def train_era(
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
     }  # fmt: skip
+    early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
+    others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})
     rows = run_steps(
         name=f"era seed {seed}",
         steps=section.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
-        step=lambda i: phase.step(training.emotional_batch(seed, i, section.batch_size).to(device), i),
-        validate=lambda: phase.validate(fixed),
-        checkpoint=Checkpoint(checkpoints, record, phase.modules, phase.optimizers),
+        draw=draw,
+        step=lambda batch, i: phase.updates.step(phase.step, batch, i),
+        validate=lambda: validate(phase, fixed, phase.updates, lmd=early_stop is not None),
+        checkpoint=Checkpoint(checkpoints, record, phase.modules, phase.optimizers, others),
         checkpoint_every=section.checkpoint_every,
         log=log,
+        early_stop=early_stop,
     )
-    save_model(model, phase.modules, record)
-    picture = write_history(history, rows, sources, f"ERA, seed {seed}")
-    last = {f"{part}_{term}": value for _, _, part, term, value in rows}
-    return StageResult(last, (history, picture))
+    chosen = release(phase.updates, early_stop)
+    return finish(model, phase.modules, record | chosen, history, rows, sources, f"ERA, seed {seed}", chosen)
