@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
@@ -546,7 +546,8 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         owner = model
         for part in fault["loc"][:-1]:
-            owner = owner.model_fields[str(part)].annotation  # type: ignore[assignment]
+            found = owner.model_fields[str(part)].annotation
+            owner = next((kind for kind in get_args(found) if kind is not type(None)), found)  # type: ignore[arg-type]
         return f"{key}: unknown key (value {fault['input']!r}); allowed here: {', '.join(sorted(owner.model_fields))}"
     if fault["type"] == "missing":
         return f"{key}: missing; it has no default"

@@ -177,7 +177,7 @@ class Rowwise(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten.bernoulli_.float:
-            return args[0].copy_(self._draw(args[0], args[1]))
+            return args[0].copy_(self._draw(args[0], args[1] if len(args) > 1 else 0.5))  # its default is left out
         if func is torch.ops.aten.native_dropout.default and args[2] and 0 < args[1] < 1:  # the fused form of GPUs
             kept = self._draw(args[0], 1 - args[1])
             return args[0] * kept / (1 - args[1]), kept.bool()
@@ -185,8 +185,9 @@ class Rowwise(TorchDispatchMode):
 
     @staticmethod
     def _draw(like: Tensor, p: float) -> Tensor:
-        # Numbers are drawn in the order of memory, and attention's output is not in the order of its axes.
-        order = sorted(range(like.dim()), key=like.stride, reverse=True)
+        # Numbers are drawn in the order of memory, and attention's output is not in the order of its axes. Strides of a
+        # single row are equal to the next axis's only where the samples are not the outermost axis.
+        order = sorted(range(like.dim()), key=lambda axis: (-like.stride(axis), axis == 0))
 
         def draw(n: int) -> Tensor:
             shape = (n, *like.shape[1:])
