@@ -28,6 +28,7 @@ In = Annotated[Path, typer.Option(exists=True, dir_okay=False)]
 Out = Annotated[Path, typer.Option(dir_okay=False)]
 OutFolder = Annotated[Path, typer.Option(file_okay=False, help="Folder for the stage's tables.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the prepared data.")]
+Checkpoints = Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes.")]
 Preset = Annotated[str, typer.Option(help="Preset whose values are taken.")]
 Presets = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the presets.")]
@@ -37,6 +38,8 @@ PRESETS = Path("workflow/presets")
 N_CORES = os.cpu_count() or 1
 NOT_ALL_SCORED = 3
 """Exit code of `eap score` if anything failed (1: a fault of what was asked; 2: of the command line)."""
+FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
+"""Of those that torchrun starts; it alone tracks and prints."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def _run(
     """Validate the stage's sections, run the stage inside a tracking run, print its summary."""
     sections = load_stage(stage, config)
     tracking: Tracking = context.obj
-    if tracking.uri is None:
+    if tracking.uri is None or not FIRST_PROCESS:
         result = work(sections, no_log)
     else:
         from eap.tracking import stage_run
@@ -161,7 +164,9 @@ def split(context: typer.Context, config: ConfigOption, clips: In, splits: Out) 
 
 
 @app.command()
-def train_student(context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out) -> None:
+def train_student(
+    context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out, checkpoints: Checkpoints
+) -> None:
     """Distil the cached landmarks into the differentiable network that L_lip (and L_per, if chosen) uses."""
     from eap.data.layout import PreparedData
     from eap.training.landmark_student import train_student
@@ -172,12 +177,14 @@ def train_student(context: typer.Context, config: ConfigOption, data: DataFolder
         "train-student",
         config,
         [prepared.splits, prepared.clips],
-        lambda c, log: train_student(c, prepared, model, history, log),
+        lambda c, log: train_student(c, prepared, model, history, checkpoints, log),
     )
 
 
 @app.command()
-def train_sync(context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out) -> None:
+def train_sync(
+    context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out, checkpoints: Checkpoints
+) -> None:
     """Train the sync expert that LSE-D and LSE-C use."""
     from eap.data.layout import PreparedData
     from eap.training.sync_expert import train_sync
@@ -188,7 +195,7 @@ def train_sync(context: typer.Context, config: ConfigOption, data: DataFolder, m
         "train-sync",
         config,
         [prepared.splits, prepared.clips],
-        lambda c, log: train_sync(c, prepared, model, history, log),
+        lambda c, log: train_sync(c, prepared, model, history, checkpoints, log),
     )
 
 
@@ -201,7 +208,7 @@ def train_ant(
     student: In,
     model: Out,
     history: Out,
-    checkpoints: Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")],
+    checkpoints: Checkpoints,
 ) -> None:
     """Train ANT, the audio-driven neutral face."""
     from eap.data.layout import PreparedData
@@ -228,7 +235,7 @@ def train_era(
     ant: In,
     model: Out,
     history: Out,
-    checkpoints: Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")],
+    checkpoints: Checkpoints,
 ) -> None:
     """Train ERA on top of ANT: emotion heard in the voice."""
     from eap.data.layout import PreparedData

@@ -51,7 +51,9 @@ def load_checkpoint(path: Path, device: Device, threads: int) -> LoadedModel:
         If it is no such file, or was written by another version of this program.
     """
     if not path.is_file():
-        raise StageError(f"--checkpoint: {path} is not a file; training writes results/era/<experiment>/seed=*/model.safetensors")
+        raise StageError(
+            f"--checkpoint: {path} is not a file; training writes results/era/<experiment>/seed=*/model.safetensors"
+        )
     try:
         record = read_record(path, "train-era")
     except SafetensorError as error:
