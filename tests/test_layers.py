@@ -17,6 +17,7 @@ LAYERS = (
     ("eap.losses",),
     ("eap.training",),
     ("eap.synthesis",),
+    ("eap.inference",),
     ("eap.evaluation",),
     ("eap.reporting",),
     ("eap.tracking", "eap.workflow_bench"),

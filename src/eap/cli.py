@@ -28,6 +28,7 @@ In = Annotated[Path, typer.Option(exists=True, dir_okay=False)]
 Out = Annotated[Path, typer.Option(dir_okay=False)]
 OutFolder = Annotated[Path, typer.Option(file_okay=False, help="Folder for the stage's tables.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the prepared data.")]
+Checkpoints = Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes.")]
 Preset = Annotated[str, typer.Option(help="Preset whose values are taken.")]
 Presets = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the presets.")]
@@ -37,6 +38,8 @@ PRESETS = Path("workflow/presets")
 N_CORES = os.cpu_count() or 1
 NOT_ALL_SCORED = 3
 """Exit code of `eap score` if anything failed (1: a fault of what was asked; 2: of the command line)."""
+FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
+"""Of those that torchrun starts; it alone tracks and prints."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def _run(
     """Validate the stage's sections, run the stage inside a tracking run, print its summary."""
     sections = load_stage(stage, config)
     tracking: Tracking = context.obj
-    if tracking.uri is None:
+    if tracking.uri is None or not FIRST_PROCESS:
         result = work(sections, no_log)
     else:
         from eap.tracking import stage_run
@@ -161,7 +164,9 @@ def split(context: typer.Context, config: ConfigOption, clips: In, splits: Out) 
 
 
 @app.command()
-def train_student(context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out) -> None:
+def train_student(
+    context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out, checkpoints: Checkpoints
+) -> None:
     """Distil the cached landmarks into the differentiable network that L_lip (and L_per, if chosen) uses."""
     from eap.data.layout import PreparedData
     from eap.training.landmark_student import train_student
@@ -172,12 +177,14 @@ def train_student(context: typer.Context, config: ConfigOption, data: DataFolder
         "train-student",
         config,
         [prepared.splits, prepared.clips],
-        lambda c, log: train_student(c, prepared, model, history, log),
+        lambda c, log: train_student(c, prepared, model, history, checkpoints, log),
     )
 
 
 @app.command()
-def train_sync(context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out) -> None:
+def train_sync(
+    context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out, checkpoints: Checkpoints
+) -> None:
     """Train the sync expert that LSE-D and LSE-C use."""
     from eap.data.layout import PreparedData
     from eap.training.sync_expert import train_sync
@@ -188,7 +195,7 @@ def train_sync(context: typer.Context, config: ConfigOption, data: DataFolder, m
         "train-sync",
         config,
         [prepared.splits, prepared.clips],
-        lambda c, log: train_sync(c, prepared, model, history, log),
+        lambda c, log: train_sync(c, prepared, model, history, checkpoints, log),
     )
 
 
@@ -201,7 +208,7 @@ def train_ant(
     student: In,
     model: Out,
     history: Out,
-    checkpoints: Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")],
+    checkpoints: Checkpoints,
 ) -> None:
     """Train ANT, the audio-driven neutral face."""
     from eap.data.layout import PreparedData
@@ -228,7 +235,7 @@ def train_era(
     ant: In,
     model: Out,
     history: Out,
-    checkpoints: Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")],
+    checkpoints: Checkpoints,
 ) -> None:
     """Train ERA on top of ANT: emotion heard in the voice."""
     from eap.data.layout import PreparedData
@@ -418,6 +425,74 @@ def score(
 
 
 @app.command()
+def card(
+    checkpoint: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The model that train-era wrote.")],
+    scores: Annotated[
+        list[Path],
+        typer.Option(exists=True, dir_okay=False, help="Its table of scores; again for the controls' table."),
+    ],
+    data: DataFolder = Path("results/data"),
+    out: Annotated[Path | None, typer.Option(help="Without: model_card.md beside the checkpoint.")] = None,
+) -> None:
+    """Write the model card of a checkpoint: data, licence, scores with controls, limits, digests."""
+    from eap.data.layout import PreparedData
+    from eap.reporting.card import write_card
+
+    card = out or checkpoint.with_name("model_card.md")
+    write_card(checkpoint, PreparedData(data), scores, card)
+    typer.echo(f"{card} written")
+
+
+@app.command()
+def synthesize(
+    checkpoint: Annotated[Path, typer.Option(help="The model that train-era wrote.")],
+    image: Annotated[Path, typer.Option(help="A picture with a face from the front, of any expression.")],
+    audio: Annotated[Path, typer.Option(help="Speech: an audio file, or a video with sound.")],
+    out: Annotated[Path, typer.Option(help="The video, .mp4.")],
+    intensity: Annotated[float, typer.Option(help="0: neutral; 1: as the voice sounds; up to 2: more.")] = 1.0,
+    neutral: Annotated[bool, typer.Option("--neutral", help="No emotion, whatever picture and voice show.")] = False,
+    va: Annotated[
+        Path | None, typer.Option(help="CSV with time_s, valence, arousal (-1 to 1): emotion from here, not the voice.")
+    ] = None,
+    pose: Annotated[
+        Path | None, typer.Option(help="Video whose head movement is taken; without: the picture's pose.")
+    ] = None,
+    paste_back: Annotated[
+        bool, typer.Option("--paste-back", help="The whole picture, not only the face's square.")
+    ] = False,
+    face: Annotated[int | None, typer.Option(help="Which face, counted from the left; without: the largest.")] = None,
+    max_side: Annotated[int, typer.Option(min=64, max=4096, help="Longer side of the video, px at most.")] = 1920,
+    no_mark: Annotated[
+        bool, typer.Option("--no-mark", help="No visible label; the metadata still say that it is AI-generated.")
+    ] = False,
+    crf: Annotated[int, typer.Option(min=0, max=51, help="x264 quality; lower is better.")] = 18,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: the GPU if there is one.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = N_CORES,
+) -> None:
+    """Make the face in a picture speak with a voice."""
+    from eap.inference.progress import ProgressLine
+    from eap.inference.synthesize import Request, synthesize
+
+    request = Request(
+        checkpoint, image, audio, out, intensity, neutral, va, pose, paste_back, face, max_side, not no_mark, crf,
+        device, threads,
+    )  # fmt: skip
+    with ProgressLine(sys.stderr) as line:
+        done = synthesize(request, lambda note: line.say(f"note: {note}"), line.update)
+    typer.echo(f"{out}: {done.metrics['n_frames']:.0f} frames, {done.metrics['frames_per_s']:.1f} frames/s")
+
+
+@app.command()
+def provenance(video: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+    """Print the record that a video made by `eap synthesize` carries, as JSON."""
+    import json
+
+    from eap.inference.provenance import read_provenance
+
+    typer.echo(json.dumps(read_provenance(video), indent=2, sort_keys=True))
+
+
+@app.command()
 def init_tracking(
     context: typer.Context,
     parents: Annotated[str, typer.Option(help="Configured experiments, separated by commas.")] = BASE,
@@ -551,6 +626,34 @@ def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: O
     from eap.training.bench import time_steps
 
     typer.echo(json.dumps(time_steps(_configured(preset, presets, override))))
+
+
+@bench.command("synthesize")
+def bench_synthesize(
+    generator: Annotated[
+        str | None, typer.Option(help="Preset whose `model` section is built, with random weights.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="model.image_size; without: the preset's.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="A trained model instead of --generator.")] = None,
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of the voice.")] = 8.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Videos that are made; the median counts.")] = 3,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="As in `eap synthesize`.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+) -> None:
+    """Frames per second from decoded inputs to an encoded file, GFLOPs per frame, peak memory."""
+    import json
+
+    from eap.inference.bench import measure
+
+    if (generator is None) == (checkpoint is None):
+        raise ConfigError("give --generator PRESET (random weights) or --checkpoint FILE, one of the two")
+    if checkpoint is not None and (size is not None or override):
+        raise ConfigError("--size and --override belong to --generator: a trained model has its own values")
+    at_size = [f"model.image_size={size}"] if size is not None else []
+    config = _configured(generator, presets, [*override, *at_size]) if generator is not None else None
+    typer.echo(json.dumps(measure(config, checkpoint, seconds, repeats, device, threads)))
 
 
 @bench.command("dag")

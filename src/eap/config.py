@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
@@ -302,6 +302,28 @@ class EraConfig(Section):
     checkpoint_every: PositiveInt
 
 
+class EarlyStopping(Section):
+    """When training ends before its last epoch (CHOSEN)."""
+
+    patience: PositiveInt = Field(description="validations in a row without a lower held-out LMD")
+    min_delta_px: NonNegativeFloat = Field(description="what counts as lower, px at 256")
+
+
+class EngineConfig(Section):
+    """How ANT and ERA are trained, whatever they learn (CHOSEN; preset paper: the recipe as it is stated)."""
+
+    precision: Literal["fp32", "bf16", "fp16"] = Field(description="of convolutions and matrix products")
+    accumulate: PositiveInt = Field(
+        description="parts in which a process takes its share of a batch; losses that pool a batch pool a part"
+    )
+    clip_norm: PositiveFloat | None = Field(description="largest norm of each optimizer's gradient; null: any")
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        description="moving averages of the generating networks' weights, which then are the model; null: off"
+    )
+    compile: Literal["off", "inductor", "aot_eager"] = Field(description="torch.compile's backend")
+    early_stopping: EarlyStopping | None = Field(description="null: every epoch is trained")
+
+
 class EvaluationConfig(Section):
     """What is scored, and how."""
 
@@ -370,6 +392,7 @@ class Config(Section):
     loss: LossConfig
     ant: AntConfig
     era: EraConfig
+    engine: EngineConfig
     evaluation: EvaluationConfig
     report: ReportConfig
     tracking: TrackingConfig
@@ -404,6 +427,7 @@ class Config(Section):
                     f"{name}.rendered_frames ({section.rendered_frames}) must not exceed {name}.frames "
                     f"({section.frames}), of which they are drawn"
                 )
+        self._check_engine()
         longest = max(self.ant.frames, self.era.frames, 6)
         if self.ant.warmup_steps and not self.loss.shape:
             raise ValueError(
@@ -415,6 +439,25 @@ class Config(Section):
                 "era.frames and the 6 frames that the sync score needs"
             )
         return self
+
+    def _check_engine(self) -> None:
+        engine = self.engine
+        for name, section in (("ant", self.ant), ("era", self.era)):
+            sizes = {"batch_size": section.batch_size}
+            if section.warmup_steps:
+                sizes["warmup_batch_size"] = section.warmup_batch_size
+            for key, size in sizes.items():
+                if size % engine.accumulate:
+                    raise ValueError(
+                        f"{name}.{key} ({size}) must be a multiple of engine.accumulate ({engine.accumulate})"
+                    )
+        if engine.precision == "fp16" and self.compute.device != "cuda":
+            raise ValueError(
+                f"engine.precision 'fp16' needs compute.device 'cuda', but it is {self.compute.device!r}; "
+                "allowed for it: 'fp32', 'bf16'"
+            )
+        if engine.early_stopping and not self.split.validation:
+            raise ValueError("engine.early_stopping looks at held-out clips, but split.validation is 0; raise it")
 
     def emotion_index(self, emotion: str) -> int:
         """Position of an emotion among the K classes."""
@@ -433,18 +476,24 @@ STAGES: dict[str, tuple[str, ...]] = {
     "split": ("split", "ant"),
     "train-student": ("video", "model", "student", "compute"),
     "train-sync": ("video", "audio", "model", "sync", "compute"),
-    "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "compute"),
-    "train-era": ("emotions", "video", "audio", "model", "perceptual", "loss", "era", "optimizer", "compute"),
+    "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "engine", "compute"),
+    "train-era": (
+        "emotions", "video", "audio", "landmarks", "model", "perceptual", "loss", "era", "optimizer", "engine",
+        "compute",
+    ),
     "controls": ("video", "audio", "model", "evaluation", "compute"),
     "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),
     "compare": ("seeds",),
     # All but what only says where and how it ran: the page shows the values
     "report": (
         "preset", "seeds", "emotions", "report", "split", "video", "audio", "landmarks", "labels", "model",
-        "perceptual", "student", "sync", "loss", "ant", "era", "optimizer", "evaluation",
+        "perceptual", "student", "sync", "loss", "ant", "era", "optimizer", "engine", "evaluation",
     ),
 }  # fmt: skip
-"""Which sections each stage reads: exactly these reach it, so exactly their changes rerun it."""
+"""Which sections each stage reads: exactly these reach it, so exactly their changes rerun it.
+
+ERA uses no cached landmarks' settings; its model file carries them, since synthesis finds faces as preparation did.
+"""
 
 
 def deep_merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -564,9 +613,19 @@ def load_stage(stage: str, text: str) -> Any:
             for key, value in read_yaml(Path(text)).items()
             if key not in Config.model_fields or key in STAGES[stage]
         }
-    fields = {name: (Config.model_fields[name].rebuild_annotation(), ...) for name in STAGES[stage]}
-    model = create_model(f"{stage.title()}Sections", __base__=Section, **fields)
-    return _validate(model, values)
+    return validate_sections(values, STAGES[stage])
+
+
+def validate_sections(values: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """An object with one validated attribute for each of the named sections; `values` may hold no other.
+
+    Raises
+    ------
+    ConfigError
+        With one line per fault.
+    """
+    fields = {name: (Config.model_fields[name].rebuild_annotation(), ...) for name in names}
+    return _validate(create_model("Sections", __base__=Section, **fields), values)
 
 
 def _validate(model: type[BaseModel], values: Mapping[str, Any]) -> Any:
@@ -584,7 +643,8 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         owner = model
         for part in fault["loc"][:-1]:
-            owner = owner.model_fields[str(part)].annotation  # type: ignore[assignment]
+            found = owner.model_fields[str(part)].annotation
+            owner = next((kind for kind in get_args(found) if kind is not type(None)), found)  # type: ignore[arg-type]
         return f"{key}: unknown key (value {fault['input']!r}); allowed here: {', '.join(sorted(owner.model_fields))}"
     if fault["type"] == "missing":
         return f"{key}: missing; it has no default"

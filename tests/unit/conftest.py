@@ -39,9 +39,8 @@ def student_file(tiny_data, tmp_path_factory) -> Path:
     from eap.training.landmark_student import train_student
 
     folder = tmp_path_factory.mktemp("student")
-    train_student(
-        sections("train-student"), tiny_data, folder / "model.safetensors", folder / "history.parquet", no_log
-    )
+    files = (folder / "model.safetensors", folder / "history.parquet", folder / "checkpoints")
+    train_student(sections("train-student"), tiny_data, *files, no_log)
     return folder / "model.safetensors"
 
 
@@ -86,5 +85,6 @@ def sync_file(tiny_data, tmp_path_factory) -> Path:
     from eap.training.sync_expert import train_sync
 
     folder = tmp_path_factory.mktemp("sync")
-    train_sync(sections("train-sync"), tiny_data, folder / "model.safetensors", folder / "history.parquet", no_log)
+    files = (folder / "model.safetensors", folder / "history.parquet", folder / "checkpoints")
+    train_sync(sections("train-sync"), tiny_data, *files, no_log)
     return folder / "model.safetensors"

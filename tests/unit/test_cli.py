@@ -35,7 +35,18 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_stage_is_a_command() -> None:
-    assert COMMANDS - {"init-tracking", "config-schema", "bench", "phantom", "check", "runs", "score"} == set(STAGES)
+    assert COMMANDS - {
+        "init-tracking",
+        "config-schema",
+        "bench",
+        "phantom",
+        "check",
+        "runs",
+        "score",
+        "synthesize",
+        "provenance",
+        "card",
+    } == set(STAGES)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -119,3 +130,29 @@ def test_init_tracking_needs_a_store() -> None:
 def test_config_schema_prints_json() -> None:
     result = CliRunner().invoke(cli.app, ["config-schema"])
     assert json.loads(result.output)["$schema"].startswith("https://json-schema.org/")
+
+
+def test_synthesize_says_what_is_wrong_and_how_fast_it_was(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        "synthesize",
+        "--checkpoint",
+        "m.safetensors",
+        "--image",
+        "i.png",
+        "--audio",
+        "a.wav",
+        "--out",
+        "o.avi",
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: --out: o.avi must end in .mp4 (H.264 and AAC)\n"
+
+
+def test_the_installed_program_reports_faults_as_the_module_does(tmp_path: Path) -> None:
+    """`eap` and `python -m eap` start the same function."""
+    program = Path(sys.executable).with_name("eap")
+    done = subprocess.run([program, "provenance", __file__], cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "carries no provenance record of eap" in done.stderr

@@ -98,6 +98,19 @@ def test_merge_replaces_lists_and_merges_mappings() -> None:
         ({"labels": {"emonet": {"sha256": "52918cff"}}}, ["labels.emonet.sha256", "'52918cff'", "[0-9a-f]{64}"]),
         ({"labels": {"emonet": {"file": "x.pth"}}}, ["labels.emonet.file", "unknown key", "path, sha256, url"]),
         ({"perceptual": {"weights": "random", "path": "x.pth"}}, ["perceptual", "path", "'random'"]),
+        ({"engine": {"precision": "int8"}}, ["engine.precision", "'int8'", "'bf16'"]),
+        ({"engine": {"accumulate": 3}}, ["ant.batch_size (4)", "multiple of engine.accumulate (3)"]),
+        ({"engine": {"ema_decay": 1.0}}, ["engine.ema_decay", "1.0", "less than 1"]),
+        ({"engine": {"compile": True}}, ["engine.compile", "True", "'inductor'"]),
+        ({"engine": {"early_stopping": {"patienc": 3}}}, ["engine.early_stopping.patienc", "min_delta_px, patience"]),
+        (
+            {"engine": {"precision": "fp16"}, "compute": {"device": "cpu"}},
+            ["engine.precision 'fp16'", "compute.device 'cuda'", "'bf16'"],
+        ),
+        (
+            {"engine": {"early_stopping": {"patience": 3, "min_delta_px": 0}}, "split": {"validation": 0}},
+            ["engine.early_stopping", "split.validation is 0"],
+        ),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_key_value_and_remedy(overrides: dict, said: list[str]) -> None:
@@ -105,6 +118,15 @@ def test_a_wrong_configuration_is_refused_by_key_value_and_remedy(overrides: dic
         load_config(overrides, PRESETS)
     for part in said:
         assert part in str(caught.value)
+
+
+def test_the_engine_leaves_the_papers_recipe_as_it_is() -> None:
+    """Full precision, one step per batch of 4, no clipping, no averages, all 500 epochs."""
+    engine = load_config({}, PRESETS).engine
+    assert engine.model_dump() == {
+        "precision": "fp32", "accumulate": 1, "clip_norm": None, "ema_decay": None, "compile": "off",
+        "early_stopping": None,
+    }  # fmt: skip
 
 
 def test_truth_at_another_frame_rate_is_refused() -> None:

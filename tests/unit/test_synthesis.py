@@ -8,7 +8,7 @@ import torch
 from tiny_data import sections
 
 from eap.stage import StageError
-from eap.synthesis import RENDER_FRAMES, Synthesizer
+from eap.synthesis import RENDER_FRAMES, Part, Synthesizer, window_starts
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_long_clips_are_covered_by_overlapping_windows(face, scene):
     identity = face.ant.encode_identity(torch.randn(1, 3, 32, 32), *(torch.from_numpy(scene[i])[None] for i in (1, 2)))
     mel = face._mel(scene[3][:7], 2)
     pose = torch.from_numpy(scene[4][:7])[None]
-    found = face._motion(identity, mel, pose)
+    found = face._motion(identity, mel, pose, Part(0, 7, 7, 0))
     mask = torch.ones(1, 4, dtype=torch.bool)
     windows = {s: face.ant.motion(identity, mel[:, s : s + 4], pose[:, s : s + 4], mask) for s in (0, 2, 3)}
     expected = torch.stack(
@@ -100,6 +100,45 @@ def test_long_clips_are_covered_by_overlapping_windows(face, scene):
         ]
     )
     torch.testing.assert_close(found[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("part", "starts"),
+    [
+        (Part(0, 7, 7, 0), [0, 2, 3]),
+        (Part(0, 2, 7, 0), [0]),
+        (Part(2, 3, 7, 0), [0, 2]),
+        (Part(3, 4, 7, 0), [0, 2, 3]),
+        (Part(6, 7, 7, 0), [3]),
+        (Part(0, 8, 8, 0), [0, 2, 4]),
+        (Part(4, 5, 100, 0), [2, 4]),
+        (Part(99, 100, 100, 0), [96]),
+        (Part(97, 99, 100, 0), [94, 96]),
+        (Part(0, 4, 4, 0), [0]),
+    ],
+)
+def test_windows_of_a_part_are_those_of_the_whole_that_touch_it(part, starts):
+    assert window_starts(part, 4) == starts
+
+
+@pytest.mark.parametrize("bounds", [(0, 5), (5, 13), (13, 30), (29, 30), (0, 30)])
+def test_a_part_is_drawn_as_within_the_whole(face, scene, bounds):
+    """With nothing at hand but what lies within reach."""
+    *source, mel, pose = scene
+    whole = face.speak(*scene).astype(int)
+    start, stop = bounds
+    low, high = max(start - face.reach, 0), min(stop + face.reach, 30)
+    e, _ = face.hear(mel)
+    part = Part(start, stop, 30, low)
+    drawn = face.draw(face.encode(*source), mel[low:high], pose[low:high], e[start:stop], part)
+    assert np.abs(drawn - whole[start:stop]).max() <= 1
+
+
+def test_a_curve_of_emotion_replaces_the_voices(face):
+    e = face.imagine(np.array([[0, 0], [0.5, 0.3]]))
+    assert e.shape == (2, 16)
+    assert not e[0].any()
+    torch.testing.assert_close(e[1], face.psi(torch.tensor([0.5, 0.3])))
 
 
 @pytest.mark.parametrize("length", [1, 3, 4, 5, 67])

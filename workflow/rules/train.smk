@@ -23,10 +23,11 @@ rule train_student:
         tracking=tracking,
         config=sections("train-student"),
         code=code_digest("eap.training.landmark_student"),
+        checkpoints="results/checkpoints/student/{experiment}",
         data=subpath(input.clips, parent=True),
     shell:
         "python -m eap {params.tracking} train-student --config {params.config:q} --data {params.data:q}"
-        " --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"
+        " --model {output.model:q} --history {output.history:q} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
 
 
 rule train_sync:
@@ -50,10 +51,11 @@ rule train_sync:
         tracking=tracking,
         config=sections("train-sync"),
         code=code_digest("eap.training.sync_expert"),
+        checkpoints="results/checkpoints/sync/{experiment}",
         data=subpath(input.clips, parent=True),
     shell:
         "python -m eap {params.tracking} train-sync --config {params.config:q} --data {params.data:q}"
-        " --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"
+        " --model {output.model:q} --history {output.history:q} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
 
 
 rule train_ant:

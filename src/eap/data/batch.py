@@ -45,6 +45,10 @@ class Batch:
     clip_ids: tuple[str, ...]
     """Target clips, for error messages."""
 
+    def rows(self, part: slice) -> Batch:
+        """Some of the samples, with everything that belongs to them."""
+        return Batch(**{field.name: getattr(self, field.name)[part] for field in fields(self)})
+
     def to(self, device: str | torch.device) -> Batch:
         """The same batch on another device."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -63,6 +63,13 @@ def invert_transform(transform_N23: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, shift[..., None]], -1)
 
 
+def compose_transforms(second_N23: np.ndarray, first_N23: np.ndarray) -> np.ndarray:
+    """``[N, 2, 3]`` transforms that do what `first_N23` and then `second_N23` do; either may be ``[1, 2, 3]``."""
+    linear = second_N23[..., :2] @ first_N23[..., :2]
+    shift = second_N23[..., :2] @ first_N23[..., 2:] + second_N23[..., 2:]
+    return np.concatenate([linear, shift], -1)
+
+
 def canonical_transform(landmarks_NP2: np.ndarray) -> np.ndarray:
     """``[N, 2, 3]`` transforms that carry each face, by its own rigid points, into the canonical frame."""
     rigid = landmarks_NP2[:, RIGID]

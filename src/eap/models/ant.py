@@ -160,11 +160,12 @@ class ANT(nn.Module):
     def flow(self, identity: Identity, pose_BTP2: Tensor, deviation_BTP2: Tensor) -> tuple[Tensor, Tensor]:
         """The flow from the source to each frame ``[B, T, h, h, 2]`` and its `guide_maps` ``[B T, 4, h, h]``."""
         b, t = pose_BTP2.shape[:2]
-        driving = to_grid(driving_landmarks(pose_BTP2, deviation_BTP2)).flatten(0, 1)
-        source = to_grid(identity.points_BP2)[:, None].expand(b, t, N_POINTS, 2).flatten(0, 1)
-        transform = pose_warp(identity.pose_BP2, pose_BTP2).flatten(0, 1)
-        flow = landmark_flow(source, driving, transform, min(identity.maps[1].shape[-1], self.flow_px))
-        return flow.unflatten(0, (b, t)), guide_maps(driving, flow)
+        with torch.autocast(pose_BTP2.device.type, enabled=False):  # bfloat16 tells places apart by a pixel in 256
+            driving = to_grid(driving_landmarks(pose_BTP2, deviation_BTP2)).flatten(0, 1)
+            source = to_grid(identity.points_BP2)[:, None].expand(b, t, N_POINTS, 2).flatten(0, 1)
+            transform = pose_warp(identity.pose_BP2, pose_BTP2).flatten(0, 1)
+            flow = landmark_flow(source, driving, transform, min(identity.maps[1].shape[-1], self.flow_px))
+            return flow.unflatten(0, (b, t)), guide_maps(driving, flow)
 
     def forward(
         self,

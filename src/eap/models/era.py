@@ -27,16 +27,22 @@ class EmotionEncoder(nn.Module):
         self.mix = nn.Linear(4 * d_emotion, 2 * d_emotion) if pooled else None
         self.project = nn.Sequential(nn.LeakyReLU(0.2), nn.Linear(2 * d_emotion, d_emotion))
 
-    def forward(self, mel_BTMW: Tensor, mask_BT: Tensor) -> Tensor:
+    def active(self, mel_BTMW: Tensor) -> Tensor:
+        """What each window alone says, ``[B, T, 2 d_e]``; of this the mean is taken."""
+        return F.leaky_relu(self.encoder(mel_BTMW), 0.2)
+
+    def forward(self, mel_BTMW: Tensor, mask_BT: Tensor, mean_BD: Tensor | None = None) -> Tensor:
         """Emotion embeddings; their norm is trained towards the intensity (CHOSEN, method 2).
 
-        Frames outside of the mask are not part of the mean.
+        Frames outside of the mask are not part of the mean. `mean_BD` replaces it: the mean of `active` over more of
+        the voice than is given here.
         """
         heard = self.encoder(mel_BTMW)
         if self.mix is not None:
             active, valid = F.leaky_relu(heard, 0.2), mask_BT[..., None]
-            mean = torch.where(valid, active, 0).sum(1, keepdim=True) / valid.sum(1, keepdim=True).clamp_min(1)
-            heard = heard + self.mix(torch.cat([active, mean.expand_as(active)], -1))
+            if mean_BD is None:
+                mean_BD = torch.where(valid, active, 0).sum(1) / valid.sum(1).clamp_min(1)
+            heard = heard + self.mix(torch.cat([active, mean_BD[:, None].expand_as(active)], -1))
         return self.project(heard)
 
 

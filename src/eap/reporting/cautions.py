@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from eap.experiments import BASE
 from eap.reporting.metrics import Metric, describe, group_title, sort_key
-from eap.reporting.results import Results
+from eap.reporting.results import Histories, Results
 from eap.reporting.score_tables import flags_of, undefined_rows
 from eap.reporting.tables import stage_counts
+from eap.training.alarms import raised_at_end
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,28 @@ def cautions(found: Results, seeds: tuple[int, ...]) -> list[Caution]:
     ran = f"{len(seeds)} seed{_s(len(seeds))} of {n} experiment{_s(n)} trained and scored"
     return [
         Caution("Failed", f"Nothing: {ran}; a missing table would have stopped this page.", "files", False),
+        _alarms(found.histories),
         _aside(found.clips),
         _undefined(found.scores),
         _flagged(found.own_summary),
         _untold(found.comparisons),
         _spread(found.splits, seeds),
     ]  # fmt: skip
+
+
+def _alarms(histories: Histories) -> Caution:
+    """Trainings that ran without error and perhaps taught nothing."""
+    raised = [
+        f"{stage}{'' if experiment == BASE else f' of {experiment}'}{'' if seed is None else f', seed {seed}'}: {said}"
+        for experiment, stages in histories.items()
+        for stage, seeds in stages.items()
+        for seed, history in seeds.items()
+        for said in raised_at_end(history)
+    ]
+    if not raised:
+        return Caution("Nothing learnt?", "No training ended with an alarm.", "training", False)
+    more = "" if len(raised) <= 3 else f"; and {len(raised) - 3} more alarms"
+    return Caution("Nothing learnt?", f"{'; '.join(raised[:3])}{more}.", "training", True)
 
 
 def _aside(clips: pd.DataFrame) -> Caution:

@@ -17,6 +17,7 @@ TITLES = {
     "sync": "Sync expert",
 }
 PARTS = ("train", "validation")
+"""Not "alarm": that is told among the cautions."""
 
 
 def loss_panels(histories: Histories) -> list[dict[str, Any]]:
@@ -35,7 +36,8 @@ def loss_panels(histories: Histories) -> list[dict[str, Any]]:
 
 def loss_charts(histories: Mapping[int | None, pd.DataFrame]) -> list[Chart]:
     """One chart per logged term; the key of `histories` is the seed, None for a stage that runs once."""
-    terms = dict.fromkeys(term for history in histories.values() for term in history["term"])
+    logged = [history["term"][history["part"].isin(PARTS)] for history in histories.values()]
+    terms = dict.fromkeys(term for column in logged for term in column)
     charts = []
     for term in sorted(terms, key=lambda term: (term != "total", list(terms).index(term))):
         lines, told = [], []

@@ -10,25 +10,26 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import Adam
-from torch.optim.lr_scheduler import OneCycleLR
 
 from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
-from eap.data.prefetch import Prefetched
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
-from eap.losses.objective import ant_weights, check_finite, weighted_sum
+from eap.losses.objective import ant_weights, weighted_sum
 from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
+from eap.training import processes
 from eap.training.build import build_ant, build_discriminator, load_student
-from eap.training.checkpoint import Checkpoint, save_model
-from eap.training.engine import at_times, choose_times, frozen, optimise, run_steps, sample_frames, write_history
+from eap.training.checkpoint import Checkpoint
+from eap.training.engine import at_times, choose_times, finish, frozen, run_steps, sample_frames, warm_up
+from eap.training.held_out import EarlyStop, release, validate
 from eap.training.reconstruction import Reconstruction, build_reconstruction
+from eap.training.updates import Updates
 
 VALIDATION_BATCHES = 4
 
@@ -54,6 +55,7 @@ class AntPhase:
             "critic": Adam(self.critic.parameters(), config.ant.lr_discriminator, betas),
         }
         self.modules = {"ant": self.ant, "critic": self.critic}
+        self.updates = Updates(config.engine, device, self.modules, list(reconstruction.children()), averaged=["ant"])
 
     def motion(self, batch: Batch) -> tuple[Identity, Tensor, Tensor]:
         """The source's identity, the motion m, and L_shape: how far the face that m implies is from the real one."""
@@ -68,21 +70,20 @@ class AntPhase:
         shown = batch.at(index_BR)
         return self.ant.render(identity, at_times(motion, index_BR), shown.pose_BTP2, None), shape, shown
 
-    def warm_up(self, draw: Callable[[int], Batch], steps: int) -> None:
+    def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
         """Steps of L_shape alone: nothing is rendered, so each costs a fraction of a full step. CHOSEN.
 
         Without it the picture ignores the voice for hundreds of full steps.
         """
         optimizer = Adam(self.ant.parameters(), self.lr_warmup)
-        schedule = OneCycleLR(optimizer, self.lr_warmup, max(steps, 1))
-        for number in range(steps):
-            batch = draw(number)
+
+        def step(batch: Batch, number: int) -> dict[str, float]:
             _, _, shape = self.motion(batch)
-            check_finite({"shape": shape.item()}, number, batch.clip_ids)
-            optimise(optimizer, shape)
-            schedule.step()
-            if (number + 1) % 100 == 0:
-                print(f"warm-up: step {number + 1}/{steps}, shape={shape.item():.4g}", flush=True)
+            values = self.updates.checked({"shape": shape.item()}, number, batch)
+            self.updates.optimise(shape, optimizer)
+            return values
+
+        warm_up(step, draw, steps, optimizer, self.updates, checkpoint, every)
 
     def step(self, batch: Batch, number: int) -> dict[str, float]:
         """One step of D (L_adv, Eq. 3), then one of ANT: 5 L_lip + 10 L_per + 5 L_adv (Eqs. 1, 2, 4) + L_shape."""
@@ -90,16 +91,25 @@ class AntPhase:
         real = sample_frames(shown.target_BTCHW, shown.mask_BT)
         fake = sample_frames(generated, shown.mask_BT)
         loss_d = discriminator_loss(self.critic(real), self.critic(fake.detach()))
-        optimise(self.optimizers["critic"], loss_d)
+        self.updates.optimise(loss_d, self.optimizers["critic"])
 
         terms = self.reconstruction.terms(generated, shown)
         with frozen(self.critic):
             terms["adv"] = generator_loss(self.critic(fake))
         terms["shape"] = shape
         total, values = weighted_sum(terms, self.weights)
-        check_finite({**values, "discriminator": loss_d.item()}, number, batch.clip_ids)
-        optimise(self.optimizers["ant"], total)
-        return {"total": total.item(), **values, "discriminator": loss_d.item()}
+        logged = {"total": total.item(), **values, "discriminator": loss_d.item()}
+        logged = self.updates.checked(logged, number, batch)
+        self.updates.optimise(total, self.optimizers["ant"])
+        return logged
+
+    @torch.no_grad()
+    def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The frames it generates for a batch, at some of its times, and the real ones."""
+        self.ant.eval()
+        generated, _, shown = self.generate(batch)
+        self.ant.train()
+        return generated, shown.target_BTCHW
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -132,6 +142,13 @@ def train_ant(
     StageError
         If there is nothing to train on, or a loss is not finite (with step, term and clips).
     """
+    with processes.joined(config.compute.device):
+        return _train(config, seed, data, student, model, history, checkpoints, log)
+
+
+def _train(
+    config: Any, seed: int, data: PreparedData, student: Path, model: Path, history: Path, checkpoints: Path, log: Log
+) -> StageResult:
     seed_everything(seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size)
     section = config.ant
@@ -144,38 +161,36 @@ def train_ant(
 
     training, held_out = sampler("train"), sampler("validation")
     phase = AntPhase(config, build_reconstruction(config, load_student(student, config)))
-    device = config.compute.device
-    fixed = [
-        held_out.neutral_batch(seed, i, section.batch_size).to(device)
-        for i in range(VALIDATION_BATCHES)
-        if held_out.by_emotion["neutral"]
-    ]
+
+    def draw(step: int, key: str = "batch_size", sampler: WindowSampler = training) -> Batch:
+        size = getattr(section, key)
+        mine = processes.share(size, f"ant.{key}")
+        return sampler.neutral_batch(seed, step, size).rows(mine).to(config.compute.device)
+
+    fixed = [draw(i, sampler=held_out) for i in range(VALIDATION_BATCHES) if held_out.by_emotion["neutral"]]
     sources = [data.splits, data.labels]
     record = {
         "stage": "train-ant", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student),
     }  # fmt: skip
-
-    def draw(step: int, size: int = section.batch_size) -> Batch:
-        return training.neutral_batch(seed, step, size).to(device)
-
-    drawn = Prefetched(draw)
-
-    checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers)
+    early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
+    others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})
+    checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers, others)
     if not checkpoint.path.is_file():
-        phase.warm_up(lambda step: draw(step, section.warmup_batch_size), section.warmup_steps)
+        steps, every = section.warmup_steps, section.checkpoint_every
+        phase.warm_up(lambda step: draw(step, "warmup_batch_size"), steps, checkpoint, every)
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     rows = run_steps(
         name=f"ant seed {seed}",
         steps=section.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
-        step=lambda i: phase.step(drawn(i), i),
-        validate=lambda: phase.validate(fixed),
+        draw=draw,
+        step=lambda batch, i: phase.updates.step(phase.step, batch, i),
+        validate=lambda: validate(phase, fixed, phase.updates, lmd=early_stop is not None),
         checkpoint=checkpoint,
         checkpoint_every=section.checkpoint_every,
         log=log,
+        early_stop=early_stop,
     )
-    save_model(model, phase.modules, record)
-    picture = write_history(history, rows, sources, f"ANT, seed {seed}")
-    last = {f"{part}_{term}": value for _, _, part, term, value in rows}
-    return StageResult(last, (history, picture))
+    chosen = release(phase.updates, early_stop)
+    return finish(model, phase.modules, record | chosen, history, rows, sources, f"ANT, seed {seed}", chosen)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -16,6 +19,7 @@ from torch.optim import Optimizer
 from eap.digest import git_sha, value_digest
 from eap.files import atomic_path
 from eap.stage import StageError
+from eap.training import processes
 
 
 def save_model(path: Path, modules: Mapping[str, nn.Module], record: Mapping[str, Any]) -> None:
@@ -85,41 +89,98 @@ def require_same(path: Path, record: Mapping[str, Any], config: Any, *sections: 
             )
 
 
+class Stateful(Protocol):
+    """What else a checkpoint keeps: schedules, averages, an early stop."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers, texts, and lists and mappings of them."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any:
+        """Restore it."""
+        ...
+
+
 class Checkpoint:
     """Everything that a killed run needs in order to continue as if nothing had happened.
 
     The file's name carries the digest of what is being trained, so that a run with other values neither continues nor
-    overwrites it.
+    overwrites it. It replaces its predecessor in one step and is on the disk before it does; it is read with
+    ``weights_only``, so no code in it is run. The sampler needs no state: a batch is a function of seed and step.
 
     Parameters
     ----------
     folder
-        Where checkpoints lie.
+        Where checkpoints lie; several processes must see the same one.
     identity
         JSON-serialisable description of the run (sections, seed, digests of data and code).
+    others
+        More that has a state, by name.
     """
 
     def __init__(
-        self, folder: Path, identity: Any, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
+        self,
+        folder: Path,
+        identity: Any,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        others: Mapping[str, Stateful] | None = None,
     ) -> None:
         self.path = folder / f"{value_digest(identity)}.pt"
-        self.modules, self.optimizers = modules, optimizers
+        self.identity = identity
+        self.modules, self.optimizers, self.others = modules, optimizers, dict(others or {})
+
+    def part(self, name: str, optimizers: Mapping[str, Optimizer], others: Mapping[str, Stateful]) -> Checkpoint:
+        """A checkpoint of what comes before the run itself; it vanishes with the run's own first one."""
+        before = Checkpoint(self.path.parent, self.identity, self.modules, optimizers, others)
+        before.path = self.path.with_suffix(f".{name}.pt")
+        return before
 
     def save(self, step: int, history: list[list[Any]]) -> None:
-        """Write the state after `step` finished steps."""
-        state = {
-            "step": step,
-            "history": history,
-            "modules": {name: module.state_dict() for name, module in self.modules.items()},
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all(),
-        }
-        with atomic_path(self.path) as temporary:
-            torch.save(state, temporary)
+        """Write the state after `step` finished steps.
+
+        Raises
+        ------
+        StageError
+            If a weight is not finite: the checkpoint before stays.
+        """
+        self._require_finite(step)
+        if processes.leads():
+            state = {
+                "record": json.dumps({"run": self.identity, "git_sha": git_sha()}, sort_keys=True, default=str),
+                "step": step,
+                "history": history,
+                "modules": {name: module.state_dict() for name, module in self.modules.items()},
+                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+                "others": {name: other.state_dict() for name, other in self.others.items()},
+                **_random_states(),
+            }
+            with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            for part in self.path.parent.glob(f"{self.path.stem}.*.pt"):
+                part.unlink()
+        processes.wait()
+
+    def _require_finite(self, step: int) -> None:
+        broken = [
+            f"{name}.{key}"
+            for name, module in self.modules.items()
+            for key, value in module.state_dict().items()
+            if value.is_floating_point() and not value.isfinite().all()
+        ]
+        if broken:
+            raise StageError(
+                f"step {step}: weights not finite: {', '.join(broken[:5])} ({len(broken)} tensors in all); the "
+                f"checkpoint before stays as it is ({self.path}). Lower the learning rate or set engine.clip_norm"
+            )
 
     def resume(self) -> tuple[int, list[list[Any]]]:
         """Restore the state; (0, []) if there is none. Returns finished steps and history."""
+        if processes.leads():
+            for torn in self.path.parent.glob(f".{self.path.stem}.*"):  # left by a run that was killed as it wrote
+                torn.unlink()
         if not self.path.is_file():
             return 0, []
         state = torch.load(self.path, weights_only=True)
@@ -127,6 +188,26 @@ class Checkpoint:
             module.load_state_dict(state["modules"][name])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        torch.set_rng_state(state["rng"])
-        torch.cuda.set_rng_state_all(state["cuda_rng"])
+        for name, other in self.others.items():
+            other.load_state_dict(state["others"][name])
+        _set_random_states(state)
         return state["step"], state["history"]
+
+
+def _random_states() -> dict[str, Any]:
+    """Torch's, NumPy's and Python's generators, without pickled objects. Those of several processes are in step."""
+    name, keys, *rest = np.random.get_state()
+    return {
+        "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+        "numpy_rng": [name, keys.tolist(), *rest],
+        "python_rng": random.getstate(),
+    }
+
+
+def _set_random_states(state: Mapping[str, Any]) -> None:
+    torch.set_rng_state(state["rng"])
+    if state["cuda_rng"] is not None:
+        torch.cuda.set_rng_state(state["cuda_rng"])
+    np.random.set_state(tuple(state["numpy_rng"]))
+    random.setstate(state["python_rng"])

@@ -25,7 +25,8 @@ def draw_curves(path: Path, history: Sequence[Sequence[Any]], title: str) -> Non
     """
     curves: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
     for step, _, part, term, value in history:
-        curves[term][part].append((step, value))
+        if part != "alarm":
+            curves[term][part].append((step, value))
     rows = -(-len(curves) // COLUMNS)
     figure = Figure(figsize=(4 * COLUMNS, 2.6 * rows), layout="constrained")
     FigureCanvasAgg(figure)

@@ -5,20 +5,88 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
 
 from eap.schemas import write_table
-from eap.stage import Log
-from eap.training.checkpoint import Checkpoint
+from eap.stage import Log, StageResult, no_log
+from eap.training import processes
+from eap.training.alarms import MEANING, judge, recent_values
+from eap.training.checkpoint import Checkpoint, save_model
 from eap.training.curves import draw_curves
+from eap.training.held_out import EarlyStop
+from eap.training.prefetch import Prefetcher
+from eap.training.updates import Step, Updates
 
 LOG_EVERY = 10
 """Steps over which logged terms are averaged."""
+PROGRESS_S = 5.0
+"""Least time between two lines of progress."""
+
+
+def warm_up(
+    step: Step,
+    draw: Callable[[int], Any],
+    steps: int,
+    optimizer: Optimizer,
+    updates: Updates,
+    checkpoint: Checkpoint | None,
+    every: int,
+) -> None:
+    """Steps before a run's own, outside its history; a killed run continues in them, too.
+
+    Parameters
+    ----------
+    optimizer
+        The warm-up's own; its rate rises and falls in one cycle with its initial rate as the peak (CHOSEN).
+    checkpoint
+        The run's, of which this is a part.
+    """
+    (peak,) = {group["lr"] for group in optimizer.param_groups}
+    schedule = OneCycleLR(optimizer, peak, max(steps, 1))
+
+    def taken(batch: Any, number: int) -> Mapping[str, float]:
+        values = updates.step(step, batch, number)
+        schedule.step()
+        return values
+
+    before = checkpoint and checkpoint.part(
+        "warm-up", {"warm-up": optimizer}, {"schedule": schedule, "updates": updates}
+    )
+    run_steps(
+        name="warm-up", steps=steps, steps_per_epoch=max(steps, 1), draw=draw, step=taken, validate=dict,
+        checkpoint=before, checkpoint_every=every, log=no_log,
+    )  # fmt: skip
+
+
+class Progress:
+    """The line that a person watches: at most one every few seconds, from one process."""
+
+    def __init__(self, name: str, steps: int, first: int) -> None:
+        self.name, self.steps, self.first = name, steps, first
+        self._began = self._shown = time.monotonic()
+
+    def show(self, done: int, values: Mapping[str, float], waited_s: float, always: bool) -> None:
+        """Steps done, steps per second, time left, share of the time spent waiting for data, losses."""
+        now = time.monotonic()
+        if not processes.leads() or not (always or now - self._shown >= PROGRESS_S):
+            return
+        self._shown, passed = now, max(now - self._began, 1e-9)
+        rate = (done - self.first) / passed
+        left = timedelta(seconds=round((self.steps - done) / rate))
+        terms = " ".join(f"{term}={value:.4g}" for term, value in values.items())
+        print(
+            f"{self.name}: step {done}/{self.steps}, {rate:.2f} steps/s, {left} left, "
+            f"{waited_s / passed:.0%} waiting for data, {terms}",
+            flush=True,
+        )
 
 
 def run_steps(
@@ -26,47 +94,61 @@ def run_steps(
     name: str,
     steps: int,
     steps_per_epoch: int,
-    step: Callable[[int], Mapping[str, float]],
+    draw: Callable[[int], Any],
+    step: Callable[[Any, int], Mapping[str, float]],
     validate: Callable[[], Mapping[str, float]],
     checkpoint: Checkpoint | None,
     checkpoint_every: int,
     log: Log,
+    early_stop: EarlyStop | None = None,
 ) -> list[list[Any]]:
-    """Run ``step(0) ... step(steps - 1)``, continuing from the checkpoint if there is one.
+    """Run ``step(draw(0), 0) ... step(draw(steps - 1), steps - 1)``, continuing from the checkpoint if there is one.
 
     Parameters
     ----------
+    draw
+        The batch of a step, a function of its number alone; called ahead, in a thread of its own.
     step
-        One optimisation step, a function of its number alone; returns named losses.
+        One optimisation step; returns named losses.
     validate
-        Named losses on held-out data ({} where there is none); runs at each checkpoint and at the end.
+        Named losses on held-out data ({} where there is none); runs at each checkpoint and at the end, and the alarms
+        after it.
+    early_stop
+        May end the run at a validation.
 
     Returns
     -------
     list
         Rows of the `history` table: step, epoch, part, term, value.
     """
-    first, history = checkpoint.resume() if checkpoint else (0, [])
-    if first:
-        print(f"{name}: continuing after step {first} of {steps}", flush=True)
+    done, history = checkpoint.resume() if checkpoint else (0, [])
+    if done and processes.leads():
+        print(f"{name}: continuing after step {done} of {steps}", flush=True)
     window: list[Mapping[str, float]] = []
-    began = time.monotonic()
-    for i in range(first, steps):
-        window.append(step(i))
-        done = i + 1
-        at_checkpoint = done == steps or done % checkpoint_every == 0
-        # A window of averages must not span a checkpoint, or the resumed history would differ.
-        if done % LOG_EVERY == 0 or at_checkpoint:
-            means = {term: sum(w[term] for w in window) / len(window) for term in window[0]}
-            window = []
-            _record(history, log, done, steps_per_epoch, "train", means)
-            rate = (done - first) / (time.monotonic() - began)
-            terms = " ".join(f"{k}={v:.4g}" for k, v in means.items())
-            print(f"{name}: step {done}/{steps}, {rate:.2f}/s, {(steps - done) / rate:.0f} s left, {terms}", flush=True)
-        if at_checkpoint:
-            _record(history, log, done, steps_per_epoch, "validation", validate())
-            if checkpoint:
-                checkpoint.save(done, history)
+    progress, validated = Progress(name, steps, done), done
+    with Prefetcher(draw, done, steps) as batches:
+        while done < steps and not (early_stop and early_stop.stopped):
+            window.append(step(batches.take(), done))
+            done += 1
+            at_checkpoint = done == steps or done % checkpoint_every == 0
+            # A window of averages must not span a checkpoint, or the resumed history would differ.
+            if done % LOG_EVERY == 0 or at_checkpoint:
+                means = {term: sum(w[term] for w in window) / len(window) for term in window[0]}
+                window = []
+                _record(history, log, done, steps_per_epoch, "train", means)
+                progress.show(done, means, batches.waited_s, at_checkpoint)
+            if at_checkpoint:
+                batches.settle()
+                values = validate()
+                _record(history, log, done, steps_per_epoch, "validation", values)
+                _record(history, log, done, steps_per_epoch, "alarm", _alarms(name, done, history, validated))
+                validated = done
+                if early_stop:
+                    early_stop.see(values, done)
+                if checkpoint:
+                    checkpoint.save(done, history)
+    if early_stop and early_stop.stopped and processes.leads():
+        print(f"{name}: stopped at step {done}: held-out LMD was lowest at step {early_stop.best_step}", flush=True)
     return history
 
 
@@ -74,7 +156,16 @@ def _record(
     history: list[list[Any]], log: Log, step: int, steps_per_epoch: int, part: str, values: Mapping[str, float]
 ) -> None:
     history.extend([step, (step - 1) // steps_per_epoch, part, term, value] for term, value in values.items())
-    log({f"{part}/{term}": value for term, value in values.items()}, step)
+    if values:
+        log({f"{part}/{term}": value for term, value in values.items()}, step)
+
+
+def _alarms(name: str, step: int, history: list[list[Any]], since: int) -> dict[str, float]:
+    """The alarms as values of the history; those that are raised get a line in the log."""
+    raised = judge(recent_values(history, since))
+    for alarm in (alarm for alarm, is_raised in raised.items() if is_raised and processes.leads()):
+        print(f"{name}: ALARM at step {step}: nothing learnt? {alarm}: {MEANING[alarm]}", flush=True)
+    return {alarm: float(is_raised) for alarm, is_raised in raised.items()}
 
 
 def write_history(path: Path, history: Sequence[Sequence[Any]], sources: Sequence[Path], title: str) -> Path:
@@ -84,6 +175,24 @@ def write_history(path: Path, history: Sequence[Sequence[Any]], sources: Sequenc
     picture = path.with_name("losses.png")
     draw_curves(picture, history, title)
     return picture
+
+
+def finish(
+    model: Path,
+    modules: Mapping[str, nn.Module],
+    record: Mapping[str, Any],
+    history: Path,
+    rows: Sequence[Sequence[Any]],
+    sources: Sequence[Path],
+    title: str,
+    metrics: Mapping[str, float] | None = None,
+) -> StageResult:
+    """Write a trained model and its history, from one process; the last value of each term is the summary."""
+    last = {f"{part}_{term}": value for _, _, part, term, value in rows} | dict(metrics or {})
+    if not processes.leads():
+        return StageResult()
+    save_model(model, modules, record)
+    return StageResult(last, (history, write_history(history, rows, sources, title)))
 
 
 @contextmanager
@@ -101,7 +210,10 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
 
 def sample_frames(frames_BTCHW: Tensor, mask_BT: Tensor) -> Tensor:
     """One valid frame of each clip at random, ``[B, C, H, W]`` (KNOWN: critics see randomly sampled frames)."""
-    index = torch.multinomial(mask_BT.float(), 1)[:, 0]
+    # What torch.multinomial does, but drawn for the whole batch where several processes share it.
+    valid_BT = mask_BT.float()
+    race_BT = processes.draw_rows(lambda n: valid_BT.new_empty(n, valid_BT.shape[1]).exponential_(), len(valid_BT))
+    index = (valid_BT / race_BT).argmax(1)
     return frames_BTCHW[torch.arange(len(frames_BTCHW), device=frames_BTCHW.device), index.to(frames_BTCHW.device)]
 
 
@@ -112,7 +224,8 @@ def choose_times(mask_BT: Tensor, count: int) -> Tensor:
     than rendering all of a short one: neighbouring frames hardly differ, and motion is cheap (ADR 20).
     """
     count = min(count, mask_BT.shape[1])
-    order = (torch.rand(mask_BT.shape) + mask_BT.cpu()).topk(count, dim=1).indices
+    chance_BT = processes.draw_rows(lambda n: torch.rand(n, mask_BT.shape[1]), len(mask_BT))
+    order = (chance_BT + mask_BT.cpu()).topk(count, dim=1).indices
     return order.sort(dim=1).values.to(mask_BT.device)
 
 
@@ -122,7 +235,7 @@ def at_times(values_BT: Tensor, index_BR: Tensor) -> Tensor:
 
 
 def optimise(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One optimizer step."""
+    """One optimizer step of a network that one process trains in full precision; ANT and ERA have `Updates`."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

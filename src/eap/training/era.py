@@ -10,12 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
-from torch.optim.lr_scheduler import OneCycleLR
 
 from eap.data.batch import Batch
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
-from eap.data.prefetch import Prefetched
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
@@ -23,16 +21,20 @@ from eap.losses.classification import classification_loss
 from eap.losses.emotion_adversarial import emotion_discriminator_loss, emotion_generator_loss
 from eap.losses.intensity import decode_loss, norm_loss, va_loss
 from eap.losses.metric import metric_loss, pool_embeddings
-from eap.losses.objective import backbone_weights, check_finite, era_weights, weighted_sum
+from eap.losses.objective import backbone_weights, era_weights, weighted_sum
 from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
+from eap.training import processes
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
-from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same, save_model
-from eap.training.engine import at_times, choose_times, frozen, optimise, run_steps, sample_frames, write_history
+from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
+from eap.training.engine import at_times, choose_times, finish, frozen, run_steps, sample_frames, warm_up
+from eap.training.held_out import EarlyStop, release, validate
+from eap.training.processes import gathered
 from eap.training.reconstruction import Reconstruction, build_reconstruction
+from eap.training.updates import Updates
 
 VALIDATION_BATCHES = 4
 
@@ -55,6 +57,8 @@ class EraPhase:
         self.theta, self.phi, self.psi = era["theta"], era["phi"], era["psi"]
         self.modules = {"ant": self.ant, **era, "critic": self.critic, "emotion_critic": self.emotion_critic}
         self.optimizers = self._optimizers(config)
+        averaged = ["ant", "emotion_encoder", "theta", "psi"]
+        self.updates = Updates(config.engine, device, self.modules, list(reconstruction.children()), averaged)
 
     def _optimizers(self, config: Any) -> dict[str, Adam]:
         era, betas = config.era, config.optimizer.betas
@@ -93,7 +97,8 @@ class EraPhase:
         CHOSEN (method 2): some neutral samples run with e = 0, so that e = 0 stays the neutral face.
         """
         e = self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
-        zero_B = batch.neutral_B & (torch.rand(len(batch.neutral_B)) < self.p_zero_emotion).to(e.device)
+        chance_B = processes.draw_rows(torch.rand, len(batch.neutral_B))
+        zero_B = batch.neutral_B & (chance_B < self.p_zero_emotion).to(e.device)
         return e, e * (~zero_B)[:, None, None]
 
     def features(self, frames_BTCHW: Tensor) -> Tensor:
@@ -107,7 +112,7 @@ class EraPhase:
         fake = sample_frames(generated, shown.mask_BT)
 
         loss_d, loss_de = self._critics_losses(shown, fake.detach())
-        optimise(self.optimizers["critics"], loss_d + loss_de)
+        self.updates.optimise(loss_d + loss_de, self.optimizers["critics"])
         backbone_values, seen = self._backbone_step(shown)
         terms = self._terms(batch, shown, e, generated, fake, seen)
         terms["shape"] = shape
@@ -116,13 +121,8 @@ class EraPhase:
             "total": total.item(), **values, **{f"real_{k}": v for k, v in backbone_values.items()},
             "discriminator": loss_d.item(), "emotion_discriminator": loss_de.item(),
         }  # fmt: skip
-        check_finite(logged, number, batch.clip_ids)
-        names = ("ant", "emotion", "heads")
-        for name in names:
-            self.optimizers[name].zero_grad(set_to_none=True)
-        total.backward()
-        for name in names:
-            self.optimizers[name].step()
+        logged = self.updates.checked(logged, number, batch)
+        self.updates.optimise(total, *(self.optimizers[name] for name in ("ant", "emotion", "heads")))
         return logged
 
     def _critics_losses(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,7 +136,7 @@ class EraPhase:
         """L_inten and L_cls on real frames, and F's features of them."""
         seen = self.features(batch.target_BTCHW)
         terms = {
-            "inten": va_loss(self.theta(seen), batch.va_BT2, batch.mask_BT),
+            "inten": va_loss(*gathered(self.theta(seen), batch.va_BT2, batch.mask_BT)),
             "cls": classification_loss(self.phi(seen), batch.emotion_B, batch.mask_BT),
         }
         return terms, seen
@@ -145,9 +145,7 @@ class EraPhase:
         """(b) ``10 L_inten + 5 L_cls`` on real frames; returns the values and F's features of them, without graph."""
         terms, seen = self._seen(batch)
         total, values = weighted_sum(terms, self.backbone_weights)
-        self.optimizers["backbone"].zero_grad(set_to_none=True)
-        optimise(self.optimizers["heads"], total)
-        self.optimizers["backbone"].step()
+        self.updates.optimise(total, self.optimizers["heads"], self.optimizers["backbone"])
         return values, seen.detach()
 
     def _terms(
@@ -163,55 +161,59 @@ class EraPhase:
             terms["e_adv"] = emotion_generator_loss(self.emotion_critic(fake), shown.emotion_B)
             features = self.features(generated)
             shown_va, shown_class = self.theta(features), self.phi(features)
-        terms["inten"] = terms["inten"] + va_loss(shown_va, shown.va_BT2, shown.mask_BT)
+        terms["inten"] = terms["inten"] + va_loss(*gathered(shown_va, shown.va_BT2, shown.mask_BT))
         terms["cls"] = terms["cls"] + classification_loss(shown_class, shown.emotion_B, shown.mask_BT)
-        terms["metric"] = metric_loss(
-            pool_embeddings(e, batch.mask_BT),
-            pool_embeddings(seen, shown.mask_BT),
-            batch.emotion_B,
-            ~batch.neutral_B,
-            self.margin,
-        )
+        pooled = pool_embeddings(e, batch.mask_BT), pool_embeddings(seen, shown.mask_BT)
+        terms["metric"] = metric_loss(*gathered(*pooled, batch.emotion_B, ~batch.neutral_B), self.margin)
         return terms
 
     def _heard(self, batch: Batch, e: Tensor) -> dict[str, Tensor]:
         """(c) terms of the voice's embeddings alone."""
         heard_va = self.theta(e)
         return {
-            "inten": va_loss(heard_va, batch.va_BT2, batch.mask_BT),
+            "inten": va_loss(*gathered(heard_va, batch.va_BT2, batch.mask_BT)),
             "cls": classification_loss(self.phi(e), batch.emotion_B, batch.mask_BT),
             "norm": norm_loss(e, batch.va_BT2, batch.mask_BT),
             # psi alone learns here: theta and e have objectives of their own.
             "decode": decode_loss(self.psi(heard_va.detach()), e, batch.mask_BT),
         }
 
-    def warm_up(self, draw: Callable[[int], Batch], steps: int) -> None:
+    def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
         """Steps that render nothing: the voice's terms with L_shape, and F, theta, phi on real frames. CHOSEN (ADR 21).
 
         ANT itself rests; what emotion does to its landmarks (H_e) is learnt.
         """
         era = (self.emotion_encoder, self.backbone, self.theta, self.phi, self.psi, self.ant.shape_emotion)
         optimizer = Adam([p for module in era for p in module.parameters()], self.lr_warmup)
-        schedule = OneCycleLR(optimizer, self.lr_warmup, max(steps, 1))
+
+        def step(batch: Batch, number: int) -> dict[str, float]:
+            losses, values = self._warm_up_losses(batch)
+            values = self.updates.checked(values, number, batch)
+            self.updates.optimise(losses, optimizer)
+            return values
+
         self.ant.eval()
-        for number in range(steps):
-            batch = draw(number)
-            e, driving = self.hear(batch)
-            with torch.no_grad():
-                _, motion = self.motion(batch)
-            terms = self._heard(batch, e)
-            terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
-            heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
-            seen_terms, _ = self._seen(batch.at(choose_times(batch.mask_BT, self.rendered)))
-            seen, seen_values = weighted_sum(seen_terms, self.backbone_weights)
-            values |= {f"real_{k}": v for k, v in seen_values.items()}
-            check_finite(values, number, batch.clip_ids)
-            optimise(optimizer, heard + seen)
-            schedule.step()
-            if (number + 1) % 100 == 0:
-                shown = " ".join(f"{k}={v:.4g}" for k, v in values.items())
-                print(f"warm-up: step {number + 1}/{steps}, {shown}", flush=True)
+        warm_up(step, draw, steps, optimizer, self.updates, checkpoint, every)
         self.ant.train()
+
+    def _warm_up_losses(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        e, driving = self.hear(batch)
+        with torch.no_grad():
+            _, motion = self.motion(batch)
+        terms = self._heard(batch, e)
+        terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
+        heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
+        seen_terms, _ = self._seen(batch.at(choose_times(batch.mask_BT, self.rendered)))
+        seen, seen_values = weighted_sum(seen_terms, self.backbone_weights)
+        return heard + seen, values | {f"real_{k}": v for k, v in seen_values.items()}
+
+    @torch.no_grad()
+    def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The frames it generates for a batch, at some of its times, and the real ones."""
+        self.ant.eval()
+        generated, _, shown = self.generate(batch, self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT))
+        self.ant.train()
+        return generated, shown.target_BTCHW
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -224,7 +226,7 @@ class EraPhase:
             e = self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
             generated, shape, shown = self.generate(batch, e)
             terms = self.reconstruction.terms(generated, shown) | {"shape": shape}
-            terms["inten"] = va_loss(self.theta(e), batch.va_BT2, batch.mask_BT)
+            terms["inten"] = va_loss(*gathered(self.theta(e), batch.va_BT2, batch.mask_BT))
             terms["cls"] = classification_loss(self.phi(e), batch.emotion_B, batch.mask_BT)
             rows.append({name: term.item() for name, term in terms.items()})
         self.ant.train()
@@ -249,6 +251,21 @@ def train_era(
     StageError
         If the training clips hold fewer than two emotions, or a loss is not finite (with step, term and clips).
     """
+    with processes.joined(config.compute.device):
+        return _train(config, seed, data, student, ant, model, history, checkpoints, log)
+
+
+def _train(
+    config: Any,
+    seed: int,
+    data: PreparedData,
+    student: Path,
+    ant: Path,
+    model: Path,
+    history: Path,
+    checkpoints: Path,
+    log: Log,
+) -> StageResult:
     seed_everything(seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size)
     section, device = config.era, config.compute.device
@@ -262,34 +279,42 @@ def train_era(
     phase = EraPhase(config, build_reconstruction(config, load_student(student, config)))
     require_same(ant, read_record(ant, "train-ant"), config, "audio", "model")
     load_model(ant, {"ant": phase.ant, "critic": phase.critic})
+
+    def draw(step: int, key: str = "batch_size") -> Batch:
+        size = getattr(section, key)
+        mine = processes.share(size, f"era.{key}")
+        return training.emotional_batch(seed, step, size).rows(mine).to(device)
+
+    mine = processes.share(section.batch_size, "era.batch_size")
     fixed = [
-        held_out.any_batch(seed, i, section.batch_size).to(device) for i in range(VALIDATION_BATCHES) if held_out.ids
+        held_out.any_batch(seed, i, section.batch_size).rows(mine).to(device)
+        for i in range(VALIDATION_BATCHES)
+        if held_out.ids
     ]
-
-    def draw(step: int, size: int = section.batch_size) -> Batch:
-        return training.emotional_batch(seed, step, size).to(device)
-
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     sources = [data.splits, data.labels]
     record = {
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
+        "neutral_shape": store.shape("*").tolist(),  # for people whom synthesis meets for the first time
     }  # fmt: skip
-    checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers)
+    early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
+    others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})
+    checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers, others)
     if not checkpoint.path.is_file():
-        phase.warm_up(lambda step: draw(step, section.warmup_batch_size), section.warmup_steps)
-    drawn = Prefetched(draw)
+        steps, every = section.warmup_steps, section.checkpoint_every
+        phase.warm_up(lambda step: draw(step, "warmup_batch_size"), steps, checkpoint, every)
     rows = run_steps(
         name=f"era seed {seed}",
         steps=section.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
-        step=lambda i: phase.step(drawn(i), i),
-        validate=lambda: phase.validate(fixed),
+        draw=draw,
+        step=lambda batch, i: phase.updates.step(phase.step, batch, i),
+        validate=lambda: validate(phase, fixed, phase.updates, lmd=early_stop is not None),
         checkpoint=checkpoint,
         checkpoint_every=section.checkpoint_every,
         log=log,
+        early_stop=early_stop,
     )
-    save_model(model, phase.modules, record)
-    picture = write_history(history, rows, sources, f"ERA, seed {seed}")
-    last = {f"{part}_{term}": value for _, _, part, term, value in rows}
-    return StageResult(last, (history, picture))
+    chosen = release(phase.updates, early_stop)
+    return finish(model, phase.modules, record | chosen, history, rows, sources, f"ERA, seed {seed}", chosen)

@@ -15,12 +15,15 @@ from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.pose import LANDMARK_SCALE_PX, LIPS
 from eap.data.windows import to_image
+from eap.digest import code_digest
+from eap.losses.objective import check_finite
 from eap.models.lip_landmarks import LandmarkStudent
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageError, StageResult
-from eap.training.checkpoint import save_model
-from eap.training.engine import optimise, run_steps, write_history
+from eap.training import processes
+from eap.training.checkpoint import Checkpoint
+from eap.training.engine import finish, optimise, run_steps
 
 HELD_OUT_FRAMES = 128
 CALIBRATION_FRAMES = 64
@@ -29,11 +32,16 @@ LIP_WEIGHT = 2.0
 CHOSEN; measured in docs/adr/0005."""
 
 
+def drawn_ids(ids: list[str], rng: np.random.Generator, size: int) -> list[str]:
+    """The clips that a fresh generator chooses first, one per frame of a batch."""
+    return [str(clip_id) for clip_id in rng.choice(ids, size)]
+
+
 def draw_frames(store: ClipStore, ids: list[str], rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
     """Random frames ``[N, 3, H, W]`` in [-1, 1] and their landmarks ``[N, 68, 2]``, px at a 256 scale."""
     images, points = [], []
-    for clip_id in rng.choice(ids, size):
-        clip = store[str(clip_id)]
+    for clip_id in drawn_ids(ids, rng, size):
+        clip = store[clip_id]
         at = int(rng.integers(len(clip)))
         images.append(to_image(clip.frames[at]))
         points.append(torch.from_numpy(clip.landmarks_TP2[at]))
@@ -65,8 +73,11 @@ def augment(frames_NCHW: Tensor, landmarks_NP2: Tensor, rng: np.random.Generator
     return frames + mix * (blurred - frames), (moved + 1) / 2 * LANDMARK_SCALE_PX
 
 
-def train_student(config: Any, data: PreparedData, model: Path, history: Path, log: Log) -> StageResult:
+def train_student(
+    config: Any, data: PreparedData, model: Path, history: Path, checkpoints: Path, log: Log
+) -> StageResult:
     """Train the student on the training split; report its error on the validation split in px at a 256 scale."""
+    processes.require_one("train-student")
     section, device = config.student, config.compute.device
     seed_everything(section.seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)
@@ -79,13 +90,19 @@ def train_student(config: Any, data: PreparedData, model: Path, history: Path, l
     optimizer = Adam(student.parameters(), section.lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, section.lr, section.steps)
 
-    def step(number: int) -> dict[str, float]:
+    def draw(number: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([section.seed, number])
         frames, landmarks = augment(*draw_frames(store, ids, rng, section.batch_size), rng)
-        error = (student(frames.to(device)) - landmarks.to(device)).norm(dim=-1)
+        return frames.to(device), landmarks.to(device)
+
+    def step(batch: tuple[Tensor, Tensor], number: int) -> dict[str, float]:
+        error = (student(batch[0]) - batch[1]).norm(dim=-1)
+        values = {"error_px": error.mean().item(), "lip_error_px": error[:, LIPS].mean().item()}
+        names = drawn_ids(ids, np.random.default_rng([section.seed, number]), section.batch_size)
+        check_finite(values, number, names)
         optimise(optimizer, error.mean() + LIP_WEIGHT * error[:, LIPS].mean())
         schedule.step()
-        return {"error_px": error.mean().item(), "lip_error_px": error[:, LIPS].mean().item()}
+        return values
 
     fixed = draw_frames(store, held_out, rng, HELD_OUT_FRAMES) if held_out else None
 
@@ -96,18 +113,26 @@ def train_student(config: Any, data: PreparedData, model: Path, history: Path, l
         error = (student(fixed[0].to(device)).cpu() - fixed[1]).norm(dim=-1)
         return {"error_px": error.mean().item(), "lip_error_px": error[:, LIPS].mean().item()}
 
-    rows = run_steps(
-        name="student", steps=section.steps, steps_per_epoch=max(len(ids) // section.batch_size, 1), step=step,
-        validate=validate, checkpoint=None, checkpoint_every=max(section.steps // 10, 1), log=log,
-    )  # fmt: skip
-    calibrate(student, draw_frames(store, ids, rng, CALIBRATION_FRAMES)[0].to(device))
     record = {
         "stage": "train-student", "channels": section.channels, "image_size": config.model.image_size,
         "config": config.model_dump(mode="json"), "data": [source_digest(data.splits)],
     }  # fmt: skip
-    save_model(model, {"student": student}, record)
-    picture = write_history(history, rows, [data.splits], "landmark student")
-    return StageResult({f"{part}_{term}": value for _, _, part, term, value in rows}, (history, picture))
+    identity = {**record, "code": code_digest(__name__)}
+    rows = run_steps(
+        name="student",
+        steps=section.steps,
+        steps_per_epoch=max(len(ids) // section.batch_size, 1),
+        draw=draw,
+        step=step,
+        validate=validate,
+        checkpoint=Checkpoint(
+            checkpoints, identity, {"student": student}, {"student": optimizer}, {"schedule": schedule}
+        ),
+        checkpoint_every=max(section.steps // 10, 1),
+        log=log,
+    )
+    calibrate(student, draw_frames(store, ids, rng, CALIBRATION_FRAMES)[0].to(device))
+    return finish(model, {"student": student}, record, history, rows, [data.splits], "landmark student")
 
 
 @torch.no_grad()

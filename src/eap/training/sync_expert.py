@@ -15,12 +15,15 @@ from torch.optim import Adam
 from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.windows import to_image
+from eap.digest import code_digest
+from eap.losses.objective import check_finite
 from eap.models.syncnet import WINDOW, SyncExpert
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageError, StageResult
-from eap.training.checkpoint import save_model
-from eap.training.engine import optimise, run_steps, write_history
+from eap.training import processes
+from eap.training.checkpoint import Checkpoint
+from eap.training.engine import finish, optimise, run_steps
 
 VALIDATION_BATCHES = 4
 EMBED_WINDOWS = 64
@@ -33,6 +36,11 @@ def clip_windows(frames_TCHW: Tensor, mel_TM: Tensor, starts: np.ndarray) -> tup
     return frames_TCHW[rows], mel_TM[rows].transpose(1, 2)
 
 
+def drawn_ids(ids: list[str], rng: np.random.Generator, clips: int) -> list[str]:
+    """The clips that a fresh generator chooses first; all different, if there are enough."""
+    return [str(clip_id) for clip_id in rng.choice(ids, clips, replace=len(ids) < clips)]
+
+
 def draw_windows(
     store: ClipStore, ids: list[str], rng: np.random.Generator, clips: int, windows: int
 ) -> tuple[Tensor, Tensor]:
@@ -40,7 +48,7 @@ def draw_windows(
 
     L is `windows`, or what the shortest of the drawn clips has.
     """
-    drawn = [store[str(clip_id)] for clip_id in rng.choice(ids, clips, replace=len(ids) < clips)]
+    drawn = [store[clip_id] for clip_id in drawn_ids(ids, rng, clips)]
     length = min(windows, *(len(clip) - WINDOW + 1 for clip in drawn))
     lips, sound = [], []
     for clip in drawn:
@@ -77,8 +85,9 @@ def embed_clip(expert: SyncExpert, frames_THWC: np.ndarray, mel_TM: np.ndarray) 
     return torch.cat(video).cpu().numpy(), expert.embed_audio(mel.to(device)).cpu().numpy()
 
 
-def train_sync(config: Any, data: PreparedData, model: Path, history: Path, log: Log) -> StageResult:
+def train_sync(config: Any, data: PreparedData, model: Path, history: Path, checkpoints: Path, log: Log) -> StageResult:
     """Train the expert on the training split; its held-out loss stands beside the loss of chance."""
+    processes.require_one("train-sync")
     section, device = config.sync, config.compute.device
     seed_everything(section.seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)
@@ -94,8 +103,10 @@ def train_sync(config: Any, data: PreparedData, model: Path, history: Path, log:
         lips, sound = draw_windows(store, split, rng, section.clips_per_batch, section.windows_per_clip)
         return lips.to(device), sound.to(device)
 
-    def step(number: int) -> dict[str, float]:
-        loss, accuracy = match_loss(expert, *draw(ids, 0, number))
+    def step(batch: tuple[Tensor, Tensor], number: int) -> dict[str, float]:
+        loss, accuracy = match_loss(expert, *batch)
+        names = drawn_ids(ids, np.random.default_rng([section.seed, 0, number]), section.clips_per_batch)
+        check_finite({"loss": loss.item()}, number, names)
         optimise(optimizer, loss)
         schedule.step()
         return {"loss": loss.item(), "accuracy": accuracy.item()}
@@ -112,15 +123,21 @@ def train_sync(config: Any, data: PreparedData, model: Path, history: Path, log:
         chance = sum(math.log(lips.shape[1]) for lips, _ in batches) / len(batches)
         return {"loss": loss, "chance_loss": chance, "accuracy": accuracy}
 
-    rows = run_steps(
-        name="sync", steps=section.steps, steps_per_epoch=max(len(ids) // section.clips_per_batch, 1), step=step,
-        validate=validate, checkpoint=None, checkpoint_every=max(section.steps // 10, 1), log=log,
-    )  # fmt: skip
     record = {
         "stage": "train-sync", "n_mels": config.audio.n_mels, "channels": section.channels,
         "d_embedding": section.d_embedding, "config": config.model_dump(mode="json"),
         "data": [source_digest(data.splits)],
     }  # fmt: skip
-    save_model(model, {"sync": expert}, record)
-    picture = write_history(history, rows, [data.splits], "sync expert")
-    return StageResult({f"{part}_{term}": value for _, _, part, term, value in rows}, (history, picture))
+    identity = {**record, "code": code_digest(__name__)}
+    rows = run_steps(
+        name="sync",
+        steps=section.steps,
+        steps_per_epoch=max(len(ids) // section.clips_per_batch, 1),
+        draw=lambda number: draw(ids, 0, number),
+        step=step,
+        validate=validate,
+        checkpoint=Checkpoint(checkpoints, identity, {"sync": expert}, {"sync": optimizer}, {"schedule": schedule}),
+        checkpoint_every=max(section.steps // 10, 1),
+        log=log,
+    )
+    return finish(model, {"sync": expert}, record, history, rows, [data.splits], "sync expert")

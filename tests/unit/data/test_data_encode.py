@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_data import draw, landmarks, sound
 
-from eap.data.encode import PROVENANCE, write_video
+from eap.data.encode import PROVENANCE, open_video, write_video
 
 CLIP = "ann/happy-0.mp4"
 
@@ -77,3 +77,34 @@ def test_nothing_is_left_of_a_failed_video(tmp_path, frames):
     with pytest.raises(ValueError, match=r"dtype|uint8|Expected"):
         write_video(tmp_path / "v.mp4", frames.astype(np.float64), 25, 18, None, 16000, "c")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_colours_come_back_and_are_said(tmp_path):
+    """Players take an untagged large picture for BT.709."""
+    colours = np.array([[200, 40, 60], [30, 180, 70], [40, 60, 210], [128, 128, 128]], np.uint8)
+    picture = np.repeat(np.repeat(colours[None], 32, 0), 16, 1)
+    with open_video(tmp_path / "v.mp4", (64, 32), 25, 1, sample_rate=None, metadata={"title": "t"}) as video:
+        video.add_frame(picture)
+    assert np.abs(read(tmp_path / "v.mp4")[3][0, :, 4::16].astype(int) - colours).max() <= 5
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        codec = container.streams.video[0].codec_context
+        assert (codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range) == (5, 1, 13, 1)
+        assert container.metadata["title"] == "t"
+
+
+def test_stereo_in_blocks_is_the_sound_in_one_piece(tmp_path):
+    sound_CL = np.stack([np.sin(np.arange(44100) * f) for f in (0.05, 0.11)]).astype(np.float32) * 0.4
+    samples = {}
+    for name, block in (("whole", 44100), ("blocks", 1764)):
+        with open_video(
+            tmp_path / f"{name}.mp4", (16, 16), 25, 30, sample_rate=44100, channels=2, metadata={}
+        ) as video:  # fmt: skip
+            for i in range(25):
+                video.add_frame(np.zeros((16, 16, 3), np.uint8))
+                if i * 1764 % block == 0:
+                    video.add_sound(sound_CL[:, i * 1764 : i * 1764 + block])
+        with av.open(str(tmp_path / f"{name}.mp4")) as container:
+            samples[name] = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+    assert samples["whole"].shape == (2, 44 * 1024)
+    np.testing.assert_array_equal(samples["whole"], samples["blocks"])
+    assert np.abs(samples["whole"][:, :44100] - sound_CL)[:, 2000:-2000].mean() < 0.02

@@ -8,14 +8,16 @@ from typing import Any
 import pandas as pd
 
 from eap.reporting.cautions import Caution, cautions
+from eap.reporting.results import Histories
 from eap.schemas import to_table
+from eap.training.alarms import MEANING
 
 
 def table(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return to_table(name, rows).to_pandas()
 
 
-def found(**changes: list[dict[str, Any]]) -> dict[str, Caution]:
+def found(histories: Histories | None = None, **changes: list[dict[str, Any]]) -> dict[str, Caution]:
     base = {"experiment": "base", "variant": "generated", "other": "base", "other_variant": "still"}
     rows: dict[str, list[dict[str, Any]]] = {
         "clips": [{"clip_id": "a", "status": "used"}],
@@ -26,11 +28,29 @@ def found(**changes: list[dict[str, Any]]) -> dict[str, Caution]:
         "experiments": [{"experiment": "base"}],
     }
     tables = {name: table(name, own) for name, own in (rows | changes).items()}
-    told = cautions(SimpleNamespace(own_summary=tables["summary"], **tables), (0, 1, 2))
+    own = SimpleNamespace(own_summary=tables["summary"], histories=histories or {}, **tables)
+    told = cautions(own, (0, 1, 2))
     return {caution.title: caution for caution in told}
 
 
 METRICS = ("lmd", "pcc_intensity/era", "ccc_intensity/era")
+
+
+def test_alarms_that_stand_at_the_end_of_a_training_are_told() -> None:
+    def history(first: float, last: float) -> pd.DataFrame:
+        rows = [
+            (5, "alarm", "frames_constant", first),
+            (10, "alarm", "frames_constant", last),
+            (10, "train", "lip", 9.0),
+        ]
+        return table("history", [{"step": s, "epoch": 0, "part": p, "term": t, "value": v} for s, p, t, v in rows])
+
+    over = found({"base": {"ant": {0: history(1.0, 0.0)}}})["Nothing learnt?"]
+    assert (over.serious, over.text) == (False, "No training ended with an alarm.")
+    stands = found({"base": {"sync": {None: history(0.0, 1.0)}}, "wide": {"ant": {3: history(1.0, 1.0)}}})
+    said = MEANING["frames_constant"]
+    assert stands["Nothing learnt?"].text == f"sync: {said}; ant of wide, seed 3: {said}."
+    assert stands["Nothing learnt?"].serious
 
 
 def test_where_all_is_well_nothing_is_serious() -> None:

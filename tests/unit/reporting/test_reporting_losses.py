@@ -15,6 +15,7 @@ def points(line: Line) -> list[tuple[float, ...]]:
 def test_loss_charts_have_a_line_per_seed_and_part_and_total_first() -> None:
     rows = [(step, 0, part, term, 1.0 / (step + 1)) for step in range(3) for part in ("train", "validation")
             for term in ("lip", "total")]  # fmt: skip
+    rows.append((2, 0, "alarm", "frames_constant", 1.0))  # no loss: told among the cautions
     history = pd.DataFrame(rows, columns=["step", "epoch", "part", "term", "value"])
     charts = loss_charts({0: history, 4: history})
     assert [chart.title for chart in charts] == ["total", "lip"]

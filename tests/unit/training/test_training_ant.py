@@ -133,7 +133,7 @@ def test_warm_up_teaches_the_motion_alone(student_file, batch):
     phase = make(student_file, {"model": {"dropout": 0.0}, "ant": {"lr_warmup": 6e-3}})
     before = {name: weights(module) for name, module in phase.modules.items()}
     start = phase.motion(batch)[2].item()
-    phase.warm_up(lambda number: batch, 40)
+    phase.warm_up(lambda number: batch, 40, None, 100)
     assert phase.motion(batch)[2].item() < 0.3 * start
     for name in ("generator", "style_motion"):
         module = getattr(phase.ant, name)
@@ -205,7 +205,7 @@ def test_record_of_the_run(whole):
     assert history.step.max() == 15
     assert history.epoch.max() == 2
     assert set(history.term[history.part == "train"]) == {"total", *ANT_TERMS, "discriminator"}
-    assert set(history.term[history.part == "validation"]) == {"lip", "per", "mouth", "shape"}
+    assert set(history.term[history.part == "validation"]) == {"lip", "per", "mouth", "shape", "motion"}
     assert sorted(history.step[history.part == "validation"].unique()) == [5, 10, 15]
 
 

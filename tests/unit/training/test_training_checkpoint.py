@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import random
+
+import numpy as np
 import pytest
 import torch
 from tiny_data import tiny_config
@@ -101,3 +105,66 @@ def test_another_run_neither_continues_nor_overwrites(tmp_path):
     second.save(9, [])
     assert first.path.read_bytes() == kept
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_else_has_a_state_is_kept_too(tmp_path):
+    """A schedule, and Python's and NumPy's random numbers."""
+    module, optimizer, _ = make(tmp_path, "x")
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 10)
+    checkpoint = Checkpoint(tmp_path, "x", {"m": module}, {"o": optimizer}, {"schedule": schedule})
+    for _ in range(3):
+        take_step(module, optimizer)
+        schedule.step()
+    checkpoint.save(3, [])
+    expected = random.random(), np.random.rand(), schedule.get_last_lr()
+    again, its_optimizer, _ = make(tmp_path, "x")
+    fresh = torch.optim.lr_scheduler.OneCycleLR(its_optimizer, 0.1, 10)
+    assert fresh.get_last_lr() != expected[2]
+    Checkpoint(tmp_path, "x", {"m": again}, {"o": its_optimizer}, {"schedule": fresh}).resume()
+    assert (random.random(), np.random.rand(), fresh.get_last_lr()) == expected
+
+
+def test_a_checkpoint_says_what_made_it(tmp_path):
+    _, _, checkpoint = make(tmp_path, {"seed": 3, "config": {"lr": 0.1}, "data": ["abc"]})
+    checkpoint.save(2, [])
+    state = torch.load(checkpoint.path, weights_only=True)
+    record = json.loads(state["record"])
+    assert record["run"] == {"seed": 3, "config": {"lr": 0.1}, "data": ["abc"]}
+    assert record["git_sha"]
+    assert state["step"] == 2
+
+
+def test_weights_that_are_not_finite_are_not_kept(tmp_path):
+    module, _, checkpoint = make(tmp_path, "x")
+    checkpoint.save(10, [])
+    kept = checkpoint.path.read_bytes()
+    with torch.no_grad():
+        module.bias[1] = torch.nan
+    with pytest.raises(StageError, match=r"step 20: weights not finite: m\.bias .*the checkpoint before stays"):
+        checkpoint.save(20, [])
+    assert checkpoint.path.read_bytes() == kept
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_files_torn_by_a_kill_are_removed_and_those_of_others_stay(tmp_path):
+    _, _, checkpoint = make(tmp_path, "x")
+    torn, other = tmp_path / f".{checkpoint.path.stem}.0f0f.pt", tmp_path / ".0123456789ab.0f0f.pt"
+    for path in (torn, other):
+        path.write_bytes(b"PK")
+    assert checkpoint.resume() == (0, [])
+    assert not torn.exists()
+    assert other.exists()
+
+
+def test_what_comes_before_a_run_is_kept_until_its_own_first_checkpoint(tmp_path):
+    module, optimizer, checkpoint = make(tmp_path, "x")
+    before = checkpoint.part("warm-up", {"o": optimizer}, {})
+    take_step(module, optimizer)
+    before.save(5, [])
+    assert not checkpoint.path.exists()
+    again, its_optimizer, other = make(tmp_path, "x")
+    assert other.resume() == (0, [])
+    assert other.part("warm-up", {"o": its_optimizer}, {}).resume() == (5, [])
+    assert torch.equal(again.weight, module.weight)
+    checkpoint.save(1, [])
+    assert list(tmp_path.iterdir()) == [checkpoint.path]

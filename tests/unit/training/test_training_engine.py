@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,16 +23,18 @@ from eap.training.engine import (
 )
 
 
-def run(steps, step=None, validate=None, checkpoint=None, every=10, log=no_log):
+def run(steps, step=None, validate=None, checkpoint=None, every=10, log=no_log, early_stop=None):
     return run_steps(
         name="test",
         steps=steps,
         steps_per_epoch=4,
-        step=step or (lambda i: {"loss": float(i)}),
+        draw=lambda i: i,
+        step=lambda batch, i: (step or (lambda i: {"loss": float(i)}))(batch),
         validate=validate or dict,
         checkpoint=checkpoint,
         checkpoint_every=every,
         log=log,
+        early_stop=early_stop,
     )
 
 
@@ -90,6 +93,70 @@ def test_a_finished_run_is_not_repeated(tmp_path):
         raise AssertionError(i)
 
     assert run(5, never, checkpoint=Checkpoint(tmp_path, "x", {}, {})) == whole
+
+
+def test_alarms_are_told_kept_and_pass(capsys):
+    """D's loss is 2 ln 2 up to step 10, 1 after: the history has the alarm of the first validation only."""
+    logged = []
+    rows = run(
+        20,
+        step=lambda i: {"discriminator": 1.386 if i < 10 else 1.0},
+        validate=lambda: {"motion": 0.01},
+        log=lambda metrics, step: logged.append((dict(metrics), step)),
+    )
+    alarms = {(step, term): value for step, _, part, term, value in rows if part == "alarm"}
+    assert alarms == {
+        (10, "discriminator_at_chance"): 1, (10, "discriminator_won"): 0, (10, "frames_constant"): 1,
+        (20, "discriminator_at_chance"): 0, (20, "discriminator_won"): 0, (20, "frames_constant"): 1,
+    }  # fmt: skip
+    told = [line for line in capsys.readouterr().out.splitlines() if "ALARM" in line]
+    assert [line.split(":")[1] for line in told] == [" ALARM at step 10"] * 2 + [" ALARM at step 20"]
+    assert "D cannot tell real from generated" in told[0]
+    assert (
+        {"alarm/discriminator_at_chance": 1, "alarm/discriminator_won": 0, "alarm/frames_constant": 1},
+        10,
+    ) in logged
+
+
+def test_progress_tells_rate_time_left_waiting_and_losses(capsys):
+    run(20)
+    first, last = capsys.readouterr().out.splitlines()
+    pattern = r"test: step %d/20, [\d.]+ steps/s, 0:00:00 left, \d+%% waiting for data, loss=%s"
+    assert re.fullmatch(pattern % (10, "4.5"), first)
+    assert re.fullmatch(pattern % (20, "14.5"), last)
+
+
+class StopAfter:
+    """An early stop that has seen enough after some validations."""
+
+    def __init__(self, validations):
+        self.left, self.best_step = validations, 10
+
+    @property
+    def stopped(self):
+        return self.left <= 0
+
+    def see(self, values, step):
+        self.left -= 1
+
+    def state_dict(self):
+        return {"left": self.left}
+
+    def load_state_dict(self, state):
+        self.left = state["left"]
+
+
+def test_an_early_stop_ends_the_run_and_it_is_not_taken_up_again(tmp_path, capsys):
+    stop = StopAfter(3)
+    rows = run(100, checkpoint=Checkpoint(tmp_path, "x", {}, {}, {"stop": stop}), early_stop=stop)
+    assert rows[-1][0] == 30
+    assert "stopped at step 30: held-out LMD was lowest at step 10" in capsys.readouterr().out
+    again = StopAfter(3)
+
+    def never(i):
+        raise AssertionError(i)
+
+    assert run(100, never, checkpoint=Checkpoint(tmp_path, "x", {}, {}, {"stop": again}), early_stop=again) == rows
 
 
 def test_history_table(tmp_path: Path):

@@ -141,7 +141,7 @@ def test_warm_up_renders_nothing_and_leaves_ant_alone(student_file, batch):
         return phase.generate(batch, e)[1].item()
 
     start = shape()
-    phase.warm_up(lambda number: batch, 40)
+    phase.warm_up(lambda number: batch, 40, None, 100)
     assert shape() < 0.9 * start
     assert moved(phase, before) == {"ant", "emotion_encoder", "backbone", "theta", "phi", "psi"}
     changed = [key for key, p in phase.ant.named_parameters() if not torch.equal(p, before["ant"][key])]

@@ -66,7 +66,7 @@ def test_two_trainings_are_one(tiny_data, tmp_path):
     results = []
     for name in "ab":
         model = tmp_path / f"{name}.safetensors"
-        result = train_student(config, tiny_data, model, tmp_path / f"{name}.parquet", no_log)
+        result = train_student(config, tiny_data, model, tmp_path / f"{name}.parquet", tmp_path / name, no_log)
         results.append((load_student(model, config).state_dict(), result.metrics))
     assert results[0][1] == results[1][1]
     assert {"train_error_px", "validation_lip_error_px"} <= set(results[0][1])

@@ -125,7 +125,8 @@ def test_embeddings_of_a_whole_clip(sync_file, store):
 
 
 def test_training_reports_chance_and_repeats_itself(tiny_data, sync_file, tmp_path):
-    result = train_sync(sections("train-sync"), tiny_data, tmp_path / "m.safetensors", tmp_path / "h.parquet", no_log)
+    files = (tmp_path / "m.safetensors", tmp_path / "h.parquet", tmp_path / "checkpoints")
+    result = train_sync(sections("train-sync"), tiny_data, *files, no_log)
     assert result.metrics["validation_chance_loss"] == pytest.approx(math.log(8))
     again, first = load_sync_expert(tmp_path / "m.safetensors"), load_sync_expert(sync_file)
     assert all(torch.equal(value, first.state_dict()[key]) for key, value in again.state_dict().items())

@@ -1,0 +1,1 @@
+"""Synthesis for users: any picture and any voice to a video file."""

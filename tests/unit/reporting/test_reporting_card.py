@@ -1,0 +1,95 @@
+"""The model card says what the files say, and nothing of another run."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from eap.digest import file_sha256
+from eap.reporting.card import write_card
+from eap.schemas import write_table
+from eap.stage import StageError
+
+
+def score_row(variant, metric, value, clip_id="ann/happy-1.mp4", seed=0, reason=None):
+    return {
+        "seed": seed, "variant": variant, "metric": metric, "scope": "clip", "clip_id": clip_id, "speaker_id": "ann",
+        "emotion": "happy", "value": value, "n": 30, "reason": reason,
+    }  # fmt: skip
+
+
+ROWS = [
+    score_row("generated", "lmd", 2.0),
+    score_row("generated", "lmd", 3.5, "bob/angry-1.mp4"),
+    score_row("generated", "opening_correlation", 0.625),
+    score_row("generated", "ccc_intensity/era", -0.25),
+]
+CONTROLS = [
+    score_row("still", "lmd", 2.5, seed=None),
+    score_row("still", "lmd", 2.25, "bob/angry-1.mp4", seed=None),
+    score_row("still", "opening_correlation", None, seed=None, reason="a still mouth"),
+    score_row("real", "lmd", 0.5, seed=None),
+]
+
+
+@pytest.fixture
+def scores(tmp_path):
+    write_table(tmp_path / "scores.parquet", "scores", ROWS)
+    write_table(tmp_path / "controls.parquet", "scores", CONTROLS)
+    return [tmp_path / "scores.parquet", tmp_path / "controls.parquet"]
+
+
+@pytest.fixture
+def card(era_file, tiny_data, scores, tmp_path):
+    write_card(era_file, tiny_data, scores, tmp_path / "model_card.md")
+    return (tmp_path / "model_card.md").read_text(encoding="utf-8")
+
+
+def test_the_header_is_yaml_with_the_models_own_scores(card):
+    _, header, body = card.split("---\n", 2)
+    values = yaml.safe_load(header)
+    assert values["license"] == "other"
+    assert values["datasets"] == ["drawn"]
+    (result,) = values["model-index"][0]["results"]
+    assert {m["type"]: m["value"] for m in result["metrics"]} == {
+        "lmd": 2.75, "opening_correlation": 0.625, "ccc_intensity/era": -0.25,
+    }  # fmt: skip
+    assert len({m["name"] for m in result["metrics"]}) == 3
+    assert body.startswith("\n# EAP")
+
+
+def test_scores_stand_beside_their_controls(card):
+    rows = {line.split("|")[1].strip().split(" (")[0]: line for line in card.splitlines() if line.startswith("| ")}
+    assert [cell.strip() for cell in rows["Still frame"].split("|")[2:4]] == ["2.375", "undefined"]
+    assert [cell.strip() for cell in rows["Real video"].split("|")[2:4]] == ["0.500", "–"]
+    assert "LMD: **no better** than a copied still frame (2.750 against 2.375 px)" in card
+    assert "correlates with the real video's at 0.625; a shuffled voice was not scored" in card
+    tables = re.findall(r"(?:^\|.*\n)+", card, flags=re.MULTILINE)
+    assert len(tables) >= 5
+    for table in tables:  # every row as wide as its head
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_data_licence_and_digests_are_those_of_the_files(card, era_file):
+    assert "| drawn | not stated | 14 | 2 |" in card
+    assert "| train | 10 | 2 |" in card
+    assert "| test | 2 | 2 |" in card
+    assert "Some speakers stand in more than one split" in card
+    assert "angry 3, happy 3, neutral 4" in card
+    assert "source `landmarks`" in card
+    assert "iBUG 300-W" in card
+    assert "VGG19" not in card.split("<details>")[0]
+    assert f"`{file_sha256(era_file)}`" in card
+    assert "rendered people" not in card
+
+
+def test_scores_of_another_seed_and_other_data_are_refused(era_file, tiny_data, scores, tmp_path, monkeypatch):
+    write_table(tmp_path / "other.parquet", "scores", [score_row("generated", "lmd", 1.0, seed=3)])
+    with pytest.raises(StageError, match=r"scores of seed \[3\], but the checkpoint's seed is 0"):
+        write_card(era_file, tiny_data, [tmp_path / "other.parquet"], tmp_path / "card.md")
+    monkeypatch.setattr("eap.reporting.card.source_digest", lambda path: "another")
+    with pytest.raises(StageError, match="was trained on data with the digests"):
+        write_card(era_file, tiny_data, scores, tmp_path / "card.md")
+    assert not (tmp_path / "card.md").exists()
