@@ -656,6 +656,30 @@ def bench_synthesize(
     typer.echo(json.dumps(measure(config, checkpoint, seconds, repeats, device, threads)))
 
 
+@bench.command("train")
+def bench_train(
+    preset: Preset = "demo",
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+    data: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder of prepared data; without it a corpus is prepared.")
+    ] = None,
+    checkout: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the Snakefile.")] = Path(),
+) -> None:
+    """ANT's steps per second, the share of them spent waiting for data, and their FLOP/s over bare convolutions'."""
+    import json
+    import tempfile
+
+    from eap.data.layout import PreparedData
+    from eap.training.train_bench import measure
+    from eap.workflow_bench import prepare_phantom
+
+    config = _configured(preset, presets, override)
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = PreparedData(data or prepare_phantom(checkout, Path(folder)))
+        typer.echo(json.dumps(measure(config, prepared)))
+
+
 @bench.command("dag")
 def bench_dag(
     clips: Annotated[int, typer.Option(min=1, help="Clips of the made-up corpus; MEAD has 280,000.")] = 280_000,

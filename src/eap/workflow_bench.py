@@ -1,4 +1,6 @@
-"""What Snakemake needs to plan a corpus of MEAD's size: the workflow must know shards, never clips."""
+"""Measurements through the workflow: what it takes to plan a corpus of MEAD's size (it must know shards, never clips),
+and a small prepared corpus for others.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
@@ -125,9 +128,20 @@ def write_catalog(folder: Path, checkout: Path, paths: list[str]) -> None:
         write_table(data.shard("listing", shard), "listing", rows)
 
 
-def snakemake(checkout: Path, folder: Path, *arguments: str) -> Run:
-    """Run Snakemake on the corpus in `folder`."""
-    values = {"preset": "paper", "data": {"dataset": "folder", "root": "mead", "manifest": None}}
+def prepare_phantom(checkout: Path, folder: Path, identities: int = 4) -> Path:
+    """Render a small phantom corpus and prepare it by the workflow of preset ``demo``; the prepared folder."""
+    values = {"preset": "demo", "phantom": {"identities": identities}}
+    target = str(PreparedData(Path("results", "data")).splits)
+    cores = str(os.cpu_count() or 1)
+    snakemake(checkout, folder, target, target.replace("splits", "labels"), "--cores", cores, values=values)
+    return folder / "results" / "data"
+
+
+MEAD = {"preset": "paper", "data": {"dataset": "folder", "root": "mead", "manifest": None}}
+
+
+def snakemake(checkout: Path, folder: Path, *arguments: str, values: Mapping[str, Any] = MEAD) -> Run:
+    """Run Snakemake in `folder` with these keys of the configuration."""
     config = [f"{key}={json.dumps(value)}" for key, value in values.items()]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(checkout.absolute() / "Snakefile")]
     done = subprocess.run(
