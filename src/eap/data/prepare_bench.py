@@ -10,13 +10,15 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
+import psutil
 
 from eap.config import load_stage, stage_sections
 from eap.data.clip_landmarks import LandmarkJob, find_landmarks
@@ -57,53 +59,75 @@ def measure(config: Any, clips: Path, workers: int, rounds: int) -> dict[str, fl
         ``frames_per_s`` (prepared frames of the clips that were used); ``per_frame_detection_frames_per_s`` (the same
         stages, but each cached frame goes through ``detector(image, 1)``); ``decode_resize_frames_per_s`` (source
         frames decoded, converted to RGB and resized to 256 px, nothing else); ``speedup`` (median ratio of the
-        first two); ``landmark_diff_px`` (mean distance of their points, at 256 px).
+        first two); ``landmark_diff_px`` (mean distance of their points, at 256 px). ``*_cpu_ms`` are per frame, of all
+        processes: they tell more than the clock where other programs take the cores.
 
     Raises
     ------
     StageError
         If the folder holds no clip that can be used.
     """
-    paths = sorted(find_files(clips, "folder"))
     rows = [
-        {"clip_id": str(p.absolute()), "path": p.relative_to(clips).as_posix(), "sha256": file_sha256(p)} for p in paths
+        {"clip_id": str(path.absolute()), "path": path.relative_to(clips).as_posix(), "sha256": file_sha256(path)}
+        for path in sorted(find_files(clips, "folder"))
     ]
     load = os.getloadavg()[0]
-    seconds: dict[str, list[float]] = {"tracked": [], "per_frame": [], "decoded": []}
+    fast, slow, decoding = Stopwatch(), Stopwatch(), Stopwatch()
     with tempfile.TemporaryDirectory() as folder, ClipPool(workers, 3600) as pool:
-        ways: dict[str, tuple[PreparedData, Find]] = {
-            "tracked": (PreparedData(Path(folder, "tracked")), find_landmarks),
-            "per_frame": (PreparedData(Path(folder, "per_frame")), find_by_usual_call),
-        }
+        tracked, per_frame = PreparedData(Path(folder, "tracked")), PreparedData(Path(folder, "per_frame"))
         # Each process imports and loads what it needs: more clips than processes, so that all get some
-        warm_up = PreparedData(Path(folder, "warm_up"))
-        _prepare(config, clips, (rows * 2 * workers)[: 2 * workers], warm_up, pool, find_landmarks)
+        _prepare(config, clips, rows[: 2 * workers], tracked, pool, find_landmarks, Stopwatch())
         for _ in range(rounds):
-            for name, (data, find) in ways.items():
-                seconds[name].append(_prepare(config, clips, rows, data, pool, find))
-            used = list(_points(ways["tracked"][0]).index.unique("clip_id"))
+            _prepare(config, clips, rows, tracked, pool, find_landmarks, fast)
+            _prepare(config, clips, rows, per_frame, pool, find_by_usual_call, slow)
+            used = list(_points(tracked).index.unique("clip_id"))
             if not used:
-                raise StageError(f"--clips {clips}: none of its {len(paths)} clips can be used")
-            started = time.perf_counter()
-            n_decoded = sum(n for n in pool.run(decode_resize, used) if not isinstance(n, ClipFault))
-            seconds["decoded"].append(time.perf_counter() - started)
-        tables = {name: _points(data) for name, (data, _) in ways.items()}
-    both = tables["tracked"].join(tables["per_frame"], lsuffix="_tracked", rsuffix="_per_frame", how="inner")
-    pairs = [np.stack(both[f"landmarks_{name}"].to_list()).reshape(-1, 68, 2) for name in ways]
-    ratios = [slow / fast for slow, fast in zip(seconds["per_frame"], seconds["tracked"], strict=True)]
-    median = {name: statistics.median(values) for name, values in seconds.items()}
+                raise StageError(f"--clips {clips}: none of its {len(rows)} clips can be used")
+            with decoding.running():
+                n_decoded = sum(n for n in pool.run(decode_resize, used) if not isinstance(n, ClipFault))
+        found, usual = _points(tracked), _points(per_frame)
     return {
-        "frames_per_s": len(tables["tracked"]) / median["tracked"],
-        "per_frame_detection_frames_per_s": len(tables["per_frame"]) / median["per_frame"],
-        "decode_resize_frames_per_s": n_decoded / median["decoded"],
-        "speedup": statistics.median(ratios),
-        "landmark_diff_px": float(np.linalg.norm(pairs[0] - pairs[1], axis=-1).mean()) * 256 / config.video.size,
+        "frames_per_s": len(found) / statistics.median(fast.wall_s),
+        "per_frame_detection_frames_per_s": len(usual) / statistics.median(slow.wall_s),
+        "decode_resize_frames_per_s": n_decoded / statistics.median(decoding.wall_s),
+        "speedup": statistics.median(b / a for a, b in zip(fast.wall_s, slow.wall_s, strict=True)),
+        "landmark_diff_px": _difference_px(found, usual) * 256 / config.video.size,
+        "cpu_ms": 1000 * statistics.median(fast.cpu_s) / len(found),
+        "per_frame_detection_cpu_ms": 1000 * statistics.median(slow.cpu_s) / len(usual),
         "n_clips": len(used),
-        "n_frames": len(tables["tracked"]),
+        "n_frames": len(found),
         "workers": workers,
         "rounds": rounds,
         "load_before": load,
     }
+
+
+class Stopwatch:
+    """Seconds on the wall and of this process and its children, of each time that it ran."""
+
+    def __init__(self) -> None:
+        self.wall_s: list[float] = []
+        self.cpu_s: list[float] = []
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run within the block."""
+        wall, cpu = time.perf_counter(), _cpu_s()
+        yield
+        self.wall_s.append(time.perf_counter() - wall)
+        self.cpu_s.append(_cpu_s() - cpu)
+
+
+def _cpu_s() -> float:
+    here = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in [here, *here.children(recursive=True)])
+
+
+def _difference_px(found: pd.DataFrame, usual: pd.DataFrame) -> float:
+    """Mean distance of the points in the frames that both have."""
+    both = found.join(usual, lsuffix="_found", rsuffix="_usual", how="inner")
+    points = [np.stack(both[f"landmarks_{name}"].to_list()).reshape(-1, 68, 2) for name in ("found", "usual")]
+    return float(np.linalg.norm(points[0] - points[1], axis=-1).mean())
 
 
 def find_by_usual_call(job: LandmarkJob, detector: str, detect_every: int) -> tuple[np.ndarray, list[str]]:
@@ -129,9 +153,15 @@ def decode_resize(path: str) -> int:
 
 
 def _prepare(
-    config: Any, root: Path, rows: list[dict[str, str]], data: PreparedData, pool: ClipPool, find: Find
-) -> float:
-    """Seconds from the listing to frames, landmarks and mel of one shard, written anew."""
+    config: Any,
+    root: Path,
+    rows: list[dict[str, str]],
+    data: PreparedData,
+    pool: ClipPool,
+    find: Find,
+    watch: Stopwatch,
+) -> None:
+    """From the listing to frames, landmarks and mel of one shard, written anew."""
     table = {
         name: data.shard(name, 0)
         for name in ("listing", "frames", "audio", "media", "landmarks", "landmark_clips", "mel")
@@ -141,12 +171,11 @@ def _prepare(
     write_table(table["listing"], "listing", rows)
     there = config.model_copy(update={"data": config.data.model_copy(update={"root": str(root)})})
     stage = {name: load_stage(name, stage_sections(there, name)) for name in ("frames", "landmarks", "mel")}
-    started = time.perf_counter()
-    extract_frames(stage["frames"], table["listing"], table["frames"], table["audio"], table["media"], pool)
     outputs = table["landmarks"], table["landmark_clips"]
-    cache_landmarks(stage["landmarks"], table["frames"], table["media"], *outputs, pool, find)
-    cache_mel(stage["mel"], table["audio"], table["mel"])
-    return time.perf_counter() - started
+    with watch.running():
+        extract_frames(stage["frames"], table["listing"], table["frames"], table["audio"], table["media"], pool)
+        cache_landmarks(stage["landmarks"], table["frames"], table["media"], *outputs, pool, find)
+        cache_mel(stage["mel"], table["audio"], table["mel"])
 
 
 def _points(data: PreparedData) -> pd.DataFrame:
