@@ -10,7 +10,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = (
-    ("eap", "eap.config"),
+    ("eap", "eap.urls"),
+    ("eap.config",),
     ("eap.files", "eap.digest", "eap.schemas", "eap.seeding", "eap.stage"),
     ("eap.data",),
     ("eap.models",),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import typer
 
 from eap.config import Config, ConfigError, json_schema, load_config, load_stage
 from eap.stage import Log, StageError, StageResult, no_log
+from eap.urls import fill_in, mask
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 bench = typer.Typer(no_args_is_help=True, help="Measurements, one JSON line each.")
@@ -69,7 +71,7 @@ def _run(
     else:
         from eap.tracking import stage_run
 
-        with stage_run(tracking.uri, tracking.experiment, stage, sections, inputs, seed) as run:
+        with stage_run(fill_in(tracking.uri), tracking.experiment, stage, sections, inputs, seed) as run:
             result = work(sections, run.log)
             run.finish(result)
     for name, value in result.metrics.items():
@@ -307,7 +309,7 @@ def init_tracking(context: typer.Context) -> None:
     tracking: Tracking = context.obj
     if tracking.uri is None:
         raise ConfigError("init-tracking needs --tracking URI before the command")
-    initialise(tracking.uri, tracking.experiment)
+    initialise(fill_in(tracking.uri), tracking.experiment)
 
 
 @app.command()
@@ -393,11 +395,17 @@ def _configured(preset: str, presets: Path, override: Sequence[str]) -> Config:
 
 
 def main() -> None:
-    """Run the command line; faults meant for people end in one message and exit code 1, not in a traceback."""
+    """Run the command line; faults meant for people end in one message and exit code 1, others in a traceback.
+
+    Either way secrets of URLs are masked: what is printed here stands in a job's log.
+    """
     from eap.schemas import TableError
 
     try:
         app()
     except (ConfigError, StageError, TableError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(mask(f"error: {error}"), err=True)
+        sys.exit(1)
+    except Exception:
+        typer.echo(mask(traceback.format_exc()), err=True)
         sys.exit(1)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from eap.urls import mask, require_no_secret
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised", "contempt", "calm")
 """The vocabulary that every dataset's own emotion names are mapped to."""
@@ -29,6 +31,7 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Url = Annotated[str, AfterValidator(require_no_secret)]
 
 
 class ConfigError(ValueError):
@@ -55,13 +58,14 @@ class DataConfig(Section):
     songs: bool = Field(description="dataset `ravdess`: use its songs too")
     shards: PositiveInt = Field(description="preparation jobs per stage (one Parquet file each)")
     workers: PositiveInt = Field(description="processes per preparation job")
+    max_clip_mb: PositiveFloat = Field(description="larger files are set aside unread")
 
 
 class DownloadConfig(Section):
     """Fetching the dataset into `data.root`, where its licence allows that."""
 
     enabled: bool = Field(description="fetch what is missing; with it you accept the dataset's licence")
-    mirror: str | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
+    mirror: Url | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
     max_extracted_gb: PositiveFloat = Field(description="archives that unpack to more are refused, each")
 
 
@@ -86,6 +90,8 @@ class VideoConfig(Section):
     detect_every: PositiveInt = Field(description="face detection on every n-th frame of the source video")
     min_frames: PositiveInt = Field(description="shorter clips are set aside")
     max_frames: PositiveInt = Field(description="longer clips are set aside")
+    max_side_px: Annotated[int, Field(gt=0, le=4096)] = Field(description="clips with larger pictures are set aside")
+    max_source_fps: PositiveFloat = Field(description="clips with more frames in a second are set aside")
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
 
 
@@ -129,7 +135,7 @@ class EmonetConfig(Section):
     """The weights of EmoNet's 8-class network, read for source `emonet`."""
 
     path: str | None = Field(description="local file of the weights; null: fetched from `url` once")
-    url: str = Field(pattern="^https?://", description="where the weights are published, pinned to a commit")
+    url: Url = Field(pattern="^https?://", description="where the weights are published, pinned to a commit")
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(description="of the weights; null: any")
 
 
@@ -295,14 +301,21 @@ class TrackingConfig(Section):
     """MLflow."""
 
     experiment: str = Field(min_length=1)
-    uri: str | None = Field(description="tracking store; null: sqlite under results/mlflow")
+    uri: Url | None = Field(description="tracking store; null: sqlite under results/mlflow")
 
 
 class ComputeConfig(Section):
     """Where training runs. `threads` changes rounding, so it is a value of the config, not of the machine."""
 
     device: Literal["cpu", "cuda"]
-    threads: PositiveInt
+    gpus: PositiveInt = Field(description="GPUs that a training job of ANT or ERA asks for, device cuda")
+    threads: PositiveInt = Field(description="of each process")
+
+    @model_validator(mode="after")
+    def _check(self) -> ComputeConfig:
+        if self.gpus > 1 and self.device != "cuda":
+            raise ValueError(f"gpus ({self.gpus}) needs device 'cuda', but device is {self.device!r}; set gpus: 1")
+        return self
 
 
 class Config(Section):
@@ -503,17 +516,17 @@ def _validate(model: type[BaseModel], values: Mapping[str, Any]) -> Any:
 def _explain(model: type[BaseModel], fault: Any) -> str:
     """One fault as `key: what was found; what is allowed`."""
     key = ".".join(str(part) for part in fault["loc"]) or "configuration"
-    message = fault["msg"].removeprefix("Value error, ")
+    message, shown = fault["msg"].removeprefix("Value error, "), mask(repr(fault["input"]))
     if fault["type"] == "extra_forbidden":
         owner = model
         for part in fault["loc"][:-1]:
             owner = owner.model_fields[str(part)].annotation  # type: ignore[assignment]
-        return f"{key}: unknown key (value {fault['input']!r}); allowed here: {', '.join(sorted(owner.model_fields))}"
+        return f"{key}: unknown key (value {shown}); allowed here: {', '.join(sorted(owner.model_fields))}"
     if fault["type"] == "missing":
         return f"{key}: missing; it has no default"
     if fault["type"] == "value_error":
         return f"{key}: {message}"
-    return f"{key}: {fault['input']!r} is not allowed; {message}"
+    return f"{key}: {shown} is not allowed; {message}"
 
 
 def json_schema() -> dict[str, Any]:

@@ -80,7 +80,7 @@ def read_clip(path: Path, video: Any, audio: Any) -> Clip:
     Parameters
     ----------
     video, audio
-        Sections of the configuration: fps, min_frames, max_frames; sample_rate, hop_length.
+        Sections of the configuration: fps and the bounds of frames, rate and side; sample_rate, hop_length.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def read_clip(path: Path, video: Any, audio: Any) -> Clip:
         If the clip cannot be used.
     """
     max_s = (video.max_frames + 1) / video.fps
-    timeline = read_timeline(path, max_s)
+    timeline = read_timeline(path, max_s, video.max_source_fps, video.max_side_px)
     sound = read_sound(path, max_s + 1)
     first = float(timeline.times_s[0])
     origin = min(first, sound.start_s)

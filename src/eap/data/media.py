@@ -5,6 +5,7 @@ What cannot be decoded or trusted (no audio, damage, holes) raises `MediaError`;
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import av
 import numpy as np
 
 MAX_SIDE_PX = 4096
-"""Larger pictures are refused before any is decoded (CHOSEN: twice the side of full HD)."""
+"""Larger pictures are refused before any is decoded (CHOSEN: twice the side of full HD); the config may ask less."""
 
 MAX_JUMP_S = 0.1
 """Audio whose timestamps jump by more has a hole (CHOSEN: rounding and packet sizes stay far below)."""
@@ -100,13 +101,14 @@ def to_image(frame: av.VideoFrame) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, frame.rotation // 90)) if frame.rotation % 360 else image
 
 
-def read_timeline(path: Path, max_s: float) -> Timeline:
+def read_timeline(path: Path, max_s: float, max_fps: float = math.inf, max_side_px: int = MAX_SIDE_PX) -> Timeline:
     """Timestamps of a video's frames, without converting any picture.
 
     Parameters
     ----------
-    max_s
-        Longer videos are refused as soon as this is passed.
+    max_s, max_fps, max_side_px
+        Videos that are longer, have more frames than ``max_s * max_fps``, or larger pictures, are refused as soon as
+        this shows.
 
     Raises
     ------
@@ -124,6 +126,12 @@ def read_timeline(path: Path, max_s: float) -> Timeline:
         last = frame
         if frame.time - times[0] > max_s:
             raise MediaError(f"longer than {max_s:.2f} s (video.max_frames)")
+        if len(times) > max_s * max_fps:
+            raise MediaError(f"more than {max_fps:g} frames per second (video.max_source_fps)")
+        if max(frame.width, frame.height) > max_side_px:
+            raise MediaError(
+                f"pictures of {frame.width} x {frame.height} px; {max_side_px} at most (video.max_side_px)"
+            )
     if last is None or len(times) < 2:
         raise MediaError(f"{len(times)} video frames: not a video")
     step = float(np.median(np.diff(times)))

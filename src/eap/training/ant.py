@@ -25,7 +25,7 @@ from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
 from eap.training.build import build_ant, build_discriminator, load_student
 from eap.training.checkpoint import Checkpoint, save_model
-from eap.training.engine import frozen, optimise, run_steps, sample_frames, write_history
+from eap.training.engine import frozen, optimise, require_one_gpu, run_steps, sample_frames, write_history
 from eap.training.reconstruction import Reconstruction, build_reconstruction
 
 VALIDATION_BATCHES = 4
@@ -122,6 +122,7 @@ def train_ant(
     StageError
         If there is nothing to train on, or a loss is not finite (with step, term and clips).
     """
+    require_one_gpu(config.compute.gpus)
     seed_everything(seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size)
     section = config.ant

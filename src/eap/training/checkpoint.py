@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torch.optim import Optimizer
@@ -38,7 +40,7 @@ def load_model(path: Path, modules: Mapping[str, nn.Module]) -> None:
     StageError
         If the file lacks a module or its shapes differ: it was made with another configuration.
     """
-    with safe_open(path, "pt") as file:
+    with _open(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     for name, module in modules.items():
         state = {key.removeprefix(f"{name}."): v for key, v in tensors.items() if key.startswith(f"{name}.")}
@@ -51,6 +53,16 @@ def load_model(path: Path, modules: Mapping[str, nn.Module]) -> None:
             ) from None
 
 
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """An open model file; safetensors hold tensors and text, never code."""
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise StageError(f"{path}: not a model file of this program ({error}); train it again") from None
+
+
 def read_record(path: Path, stage: str) -> dict[str, Any]:
     """What a model file says about itself: stage, seed, configuration, digests, git SHA.
 
@@ -59,7 +71,7 @@ def read_record(path: Path, stage: str) -> dict[str, Any]:
     StageError
         If it was not written by `stage`.
     """
-    with safe_open(path, "pt") as file:
+    with _open(path) as file:
         record = json.loads((file.metadata() or {}).get("record", "{}"))
     if record.get("stage") != stage:
         raise StageError(f"{path}: expected a model of stage {stage}, found one of stage {record.get('stage')}")
@@ -119,10 +131,22 @@ class Checkpoint:
             torch.save(state, temporary)
 
     def resume(self) -> tuple[int, list[list[Any]]]:
-        """Restore the state; (0, []) if there is none. Returns finished steps and history."""
+        """Restore the state; (0, []) if there is none. Returns finished steps and history.
+
+        Raises
+        ------
+        StageError
+            If the file is damaged, or holds anything but tensors and plain values: no code in it is ever run.
+        """
         if not self.path.is_file():
             return 0, []
-        state = torch.load(self.path, weights_only=True)
+        try:
+            state = torch.load(self.path, weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            raise StageError(
+                f"{self.path}: not a checkpoint of this program ({str(error).splitlines()[0]}); remove it, then "
+                "training starts anew"
+            ) from None
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         for name, optimizer in self.optimizers.items():

@@ -13,12 +13,24 @@ import torch
 from torch import Tensor, nn
 
 from eap.schemas import write_table
-from eap.stage import Log
+from eap.stage import Log, StageError
 from eap.training.checkpoint import Checkpoint
 from eap.training.curves import draw_curves
 
 LOG_EVERY = 10
 """Steps over which logged terms are averaged."""
+
+
+def require_one_gpu(gpus: int) -> None:
+    """Refuse to train on several GPUs, which the engine cannot do yet: all but one would idle.
+
+    Raises
+    ------
+    StageError
+        If `gpus`, the value of ``compute.gpus``, is more than 1.
+    """
+    if gpus > 1:
+        raise StageError(f"compute.gpus: {gpus}, but training runs on one GPU so far; set compute.gpus: 1")
 
 
 def run_steps(

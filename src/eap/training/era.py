@@ -26,7 +26,7 @@ from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same, save_model
-from eap.training.engine import frozen, optimise, run_steps, sample_frames, write_history
+from eap.training.engine import frozen, optimise, require_one_gpu, run_steps, sample_frames, write_history
 from eap.training.reconstruction import Reconstruction, build_reconstruction
 
 VALIDATION_BATCHES = 4
@@ -174,6 +174,7 @@ def train_era(
     StageError
         If the training clips hold fewer than two emotions, or a loss is not finite (with step, term and clips).
     """
+    require_one_gpu(config.compute.gpus)
     seed_everything(seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size)
     section, device = config.era, config.compute.device

@@ -16,7 +16,7 @@ from eap.schemas import to_table, write_table
 
 FPS = 25
 N_FRAMES = 40
-ODD_CLIP = 'crema_d/<b>1001</b> & "odd" {{ 7*7 }}.flv'
+ODD_CLIP = 'crema_d/<script>alert(1)</script> & "odd" {{ 7*7 }}.flv'
 CLIPS = [
     ("grid/s1_bbaf2n.mpg", "s1", "neutral", "train"),
     ("grid/s1_bbbz8n.mpg", "s1", "neutral", "validation"),

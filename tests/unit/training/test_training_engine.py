@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from eap.schemas import read_table
-from eap.stage import no_log
+from eap.stage import StageError, no_log
 from eap.training.checkpoint import Checkpoint
-from eap.training.engine import LOG_EVERY, frozen, optimise, run_steps, sample_frames, write_history
+from eap.training.engine import LOG_EVERY, frozen, optimise, require_one_gpu, run_steps, sample_frames, write_history
 
 
 def run(steps, step=None, validate=None, checkpoint=None, every=10, log=no_log):
@@ -122,3 +122,9 @@ def test_optimise_takes_one_step():
     for _ in range(2):  # gradients do not add up
         optimise(optimizer, 3 * weight)
     assert weight.item() == pytest.approx(2 - 2 * 0.3)
+
+
+def test_several_gpus_are_refused():
+    require_one_gpu(1)
+    with pytest.raises(StageError, match=r"compute\.gpus: 2.*set compute\.gpus: 1"):
+        require_one_gpu(2)
