@@ -9,6 +9,7 @@ from eap.digest import code_digest, file_sha256, listing_digest
 CLIP_STORE = ("clips", "splits", "labels", "shapes", "frames", "mel", "landmarks")  # read by every training stage
 DATA = PreparedData(Path("results/data"))
 GPU = 1 if cfg.compute.device == "cuda" else 0
+TRAINING_GPUS = GPU * cfg.compute.gpus  # of ANT and ERA; everything else fits on one
 EMONET = cfg.labels.source == "emonet"
 
 URI = cfg.tracking.uri or "sqlite:///results/mlflow/mlflow.db"
@@ -37,6 +38,17 @@ def all_shards(table):
 def prepared(*tables):
     """Input files of a stage that reads the prepared data's folder: whole tables, and all shards of the others."""
     return {table: getattr(DATA, table) if hasattr(DATA, table) else all_shards(table) for table in tables}
+
+
+def memory(megabytes):
+    """Memory of a job, twice as much at each retry: what was killed for lack of it gets through (profile `slurm`)."""
+    return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
+
+
+def training_memory(section):
+    """Megabytes of ANT or ERA: on the CPU they grow with the pixels of a batch (20 GB measured for 4 x 8 x 256 x 256)."""
+    share = section.batch_size * section.frames * cfg.model.image_size**2 / (4 * 8 * 256**2)
+    return memory(8000 if GPU else 4000 + round(20000 * share))
 
 
 def tracking(wildcards, output):

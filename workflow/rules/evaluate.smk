@@ -28,7 +28,7 @@ rule evaluate:
         "../../envs/eap.yaml"
     threads: cfg.compute.threads
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=720,
         gpu=GPU,
     params:

@@ -12,7 +12,7 @@ rule render_phantom:
         "../../envs/eap.yaml"
     threads: cfg.data.shards * cfg.data.workers
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=240,
     params:
         tracking=tracking,
@@ -41,7 +41,7 @@ rule download_data:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=2880 if cfg.download.enabled else 240,
     params:
         tracking=tracking,
@@ -67,7 +67,7 @@ rule build_catalog:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         tracking=tracking,
@@ -93,7 +93,7 @@ rule extract_frames:
         "../../envs/eap.yaml"
     threads: cfg.data.workers
     resources:
-        mem_mb=2000 * cfg.data.workers,
+        mem_mb=memory(2000 * cfg.data.workers),
         runtime=480,
     params:
         tracking=tracking,
@@ -119,7 +119,7 @@ rule cache_landmarks:
         "../../envs/eap.yaml"
     threads: cfg.data.workers
     resources:
-        mem_mb=2000 * cfg.data.workers,
+        mem_mb=memory(2000 * cfg.data.workers),
         runtime=480,
     params:
         tracking=tracking,
@@ -143,7 +143,7 @@ rule compute_mel:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=240,
     params:
         tracking=tracking,
@@ -167,7 +167,7 @@ rule index_clips:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=60,
     params:
         tracking=tracking,
@@ -193,7 +193,7 @@ rule label_clips:
         "../../envs/eap.yaml"
     threads: cfg.compute.threads if EMONET else 1
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=2880 if EMONET else 240,
         gpu=GPU if EMONET else 0,
     params:
@@ -221,7 +221,7 @@ rule split_clips:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         tracking=tracking,

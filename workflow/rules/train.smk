@@ -15,7 +15,7 @@ rule train_student:
         "../../envs/eap.yaml"
     threads: cfg.compute.threads
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=1440,
         gpu=GPU,
     params:
@@ -42,7 +42,7 @@ rule train_sync:
         "../../envs/eap.yaml"
     threads: cfg.compute.threads
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=1440,
         gpu=GPU,
     params:
@@ -68,11 +68,11 @@ rule train_ant:
         "results/benchmarks/train_ant/seed={seed}.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: cfg.compute.threads
+    threads: cfg.compute.threads * cfg.compute.gpus
     resources:
-        mem_mb=8000,
+        mem_mb=training_memory(cfg.ant),
         runtime=4320,
-        gpu=GPU,
+        gpu=TRAINING_GPUS,
     params:
         tracking=tracking,
         config=stage_sections(cfg, "train-ant"),
@@ -99,11 +99,11 @@ rule train_era:
         "results/benchmarks/train_era/seed={seed}.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: cfg.compute.threads
+    threads: cfg.compute.threads * cfg.compute.gpus
     resources:
-        mem_mb=8000,
+        mem_mb=training_memory(cfg.era),
         runtime=4320,
-        gpu=GPU,
+        gpu=TRAINING_GPUS,
     params:
         tracking=tracking,
         config=stage_sections(cfg, "train-era"),
