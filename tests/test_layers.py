@@ -20,7 +20,7 @@ LAYERS = (
     ("eap.synthesis",),
     ("eap.evaluation",),
     ("eap.reporting",),
-    ("eap.tracking", "eap.workflow_bench"),
+    ("eap.tracking", "eap.workflow_bench", "eap.kubernetes_jobs"),
     ("eap.cli", "eap.__main__"),
 )
 MODULES = {
