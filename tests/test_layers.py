@@ -11,8 +11,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = (
     ("eap", "eap.urls"),
-    ("eap.config",),
-    ("eap.files", "eap.digest", "eap.schemas", "eap.seeding", "eap.stage"),
+    ("eap.config", "eap.progress"),
+    ("eap.files", "eap.digest", "eap.schemas", "eap.seeding", "eap.stage", "eap.housekeeping"),
     ("eap.data",),
     ("eap.models",),
     ("eap.losses",),
@@ -20,7 +20,7 @@ LAYERS = (
     ("eap.synthesis",),
     ("eap.evaluation",),
     ("eap.reporting",),
-    ("eap.tracking", "eap.workflow_bench", "eap.kubernetes_jobs"),
+    ("eap.tracking", "eap.workflow_bench", "eap.kubernetes_jobs", "eap.doctor"),
     ("eap.cli", "eap.__main__"),
 )
 MODULES = {

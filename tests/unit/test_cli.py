@@ -35,7 +35,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_stage_is_a_command() -> None:
-    assert COMMANDS - {"init-tracking", "config-schema", "bench", "phantom", "check"} == set(STAGES)
+    assert COMMANDS - {"init-tracking", "config-schema", "bench", "phantom", "check", "doctor", "clean"} == set(STAGES)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -185,7 +185,7 @@ def find_weights(settings: Any) -> Path:
         if not path.is_file():
             raise StageError(f"labels.emonet.path: {path} is not a file; {remedy}")
     else:
-        path = Path(torch.hub.get_dir(), "checkpoints", f"{text_digest(settings.url)}-emonet_8.pth")
+        path = cached_weights(settings)
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -202,6 +202,11 @@ def find_weights(settings: Any) -> Path:
             "your own set labels.emonet.sha256 to null"
         )
     return path
+
+
+def cached_weights(settings: Any) -> Path:
+    """Where the copy of `url` lies once it is fetched."""
+    return Path(torch.hub.get_dir(), "checkpoints", f"{text_digest(settings.url)}-emonet_8.pth")
 
 
 def load_emonet(path: Path) -> EmoNet:
