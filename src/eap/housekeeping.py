@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,12 +84,12 @@ def _candidates(folder: Path, results: Path) -> Iterator[tuple[Path, str]]:
             yield path, f"a checkpoint of a finished training ({model.relative_to(results)} is there)"
 
 
-def disk_use(results: Path) -> dict[str, int]:
-    """Bytes below each folder of the results, and below each of ``data``, largest first."""
+def disk_use(results: Path, without: Collection[str] = ()) -> dict[str, int]:
+    """Bytes below each folder of the results, and below each of ``data``, largest first; some may be left out."""
     sizes: dict[str, int] = {}
     for path in results.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            parts = path.relative_to(results).parts
+        parts = path.relative_to(results).parts
+        if parts[0] not in without and path.is_file() and not path.is_symlink():
             name = "/".join(parts[:2] if parts[0] == "data" and len(parts) > 2 else parts[:1])
             sizes[name] = sizes.get(name, 0) + path.stat().st_size
     return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))

@@ -100,3 +100,4 @@ def test_disk_use_by_folder(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * size)
     assert list(disk_use(tmp_path).items()) == [("data/frames", 33), ("era", 20), ("data", 7)]
+    assert disk_use(tmp_path, without=["data"]) == {"era": 20}

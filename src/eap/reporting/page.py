@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from eap.data.layout import PreparedData
 from eap.evaluation.statistics import summarise_seeds
 from eap.files import write_text
+from eap.housekeeping import disk_use
 from eap.reporting import figures, tables
 from eap.reporting.corpus import describe_corpus
 from eap.reporting.metrics import definitions, describe, judge_key
@@ -25,6 +26,8 @@ MAX_LISTED = 300
 
 ONCE = {"student": "Landmark student", "sync": "Sync expert"}
 PER_SEED = {"ant": "ANT, the neutral face", "era": "ERA, emotion from the voice"}
+NO_RESULTS = ("logs", "benchmarks", "mlflow", "checkpoints", "report")
+"""Folders that differ between two runs of the same results."""
 EVALUATED = ("scores", "curves", "videos")
 
 
@@ -150,6 +153,7 @@ def render(config: Any, found: Results, summary: pd.DataFrame, results: Path) ->
         cards=_cards(config, found, results),
         judges=sorted(found.curves["judge"].unique(), key=judge_key),
         shapes=found.shapes.sort_values("speaker_id").to_dict("records"),
+        disk=disk_use(results, without=NO_RESULTS),
         files=[(path.relative_to(results).as_posix(), name, source_digest(path)) for name, path in found.files],
     )
 
