@@ -20,7 +20,7 @@ from workflow_checkout import Checkout
 
 from eap.digest import file_sha256
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(3600)]
 
 TINY = {
     "preset": "demo",
@@ -136,6 +136,23 @@ def test_a_job_killed_for_memory_comes_back_with_more(submitted: Submitted) -> N
     assert "exceeded memory limit" in log
     assert submitted.states[second]["JobState"] == "COMPLETED"
     assert submitted.states[second]["MinMemoryNode"] == f"{STARVED_MB * 50}M"
+
+
+def test_the_generic_profile_submits_watches_and_finishes(
+    checkout: Checkout, cluster: Cluster, submitted: Submitted
+) -> None:
+    """One job anew, by the profile `cluster`, whose commands are sbatch and squeue."""
+    splits = submitted.folder / "results" / "data" / "splits.parquet"
+    before = file_sha256(splits)
+    profile = checkout.root / "workflow" / "profiles" / "cluster"
+    output = checkout.snakemake(
+        submitted.folder, "--configfile", "tiny.yaml", "--workflow-profile", str(profile), "--latency-wait", "10",
+        "--forcerun", "split_clips", "--until", "split_clips", variables=cluster.environment,
+    )  # fmt: skip
+    (job,) = re.findall(r"external jobid '(\d+)'", output)
+    assert cluster.jobs()[job]["JobState"] == "COMPLETED"
+    assert (submitted.folder / ".snakemake" / f"cluster-{job}.log").stat().st_size > 0
+    assert file_sha256(splits) == before
 
 
 def test_results_are_bit_identical_to_a_local_run(local: Path, submitted: Submitted) -> None:
