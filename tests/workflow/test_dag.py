@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,7 @@ class Run:
 
     checkout: Checkout
     folder: Path
+    output: str
 
     def planned(self, *arguments: str) -> dict[str, int]:
         return self.checkout.planned(self.folder, "--configfile", "tiny.yaml", *arguments)
@@ -103,8 +105,8 @@ def run(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     local = checkout.root / "workflow" / "profiles" / "local"
     arguments = ("--cores", "2", "--configfile", "tiny.yaml", "--workflow-profile", str(local), "all")
-    checkout.snakemake(folder, *arguments)
-    return Run(checkout, folder)
+    output = checkout.snakemake(folder, *arguments)
+    return Run(checkout, folder, output)
 
 
 def test_the_run_reaches_the_report(run: Run) -> None:
@@ -122,6 +124,12 @@ def test_every_clip_is_accounted_for(run: Run) -> None:
         assert reason in clips.reason[clip_id]
     page = (run.folder / "results/report/index.html").read_text(encoding="utf-8")
     assert "grid/noise.mpg" in page
+
+
+def test_each_stage_said_how_far_it_was(run: Run) -> None:
+    assert re.search(r"^extract_frames: 1 of 2 done, about \d+ (s|min) left$", run.output, flags=re.MULTILINE)
+    for line in ("extract_frames: 2 of 2 done", "train_ant: 1 of 1 done"):
+        assert line in run.output.splitlines()
 
 
 def test_names_are_only_names(run: Run) -> None:
