@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 from torch.optim import Optimizer
 
@@ -29,7 +29,9 @@ def save_model(path: Path, modules: Mapping[str, nn.Module], record: Mapping[str
     }
     metadata = {"record": json.dumps({**record, "git_sha": git_sha()}, sort_keys=True)}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        temporary.write_bytes(
+            save(tensors, metadata)
+        )  # what `save_file` writes, its owner alone can read
 
 
 def load_model(path: Path, modules: Mapping[str, nn.Module]) -> None:

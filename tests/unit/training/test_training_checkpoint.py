@@ -31,6 +31,12 @@ def test_model_file_round_trip(tmp_path):
         read_record(tmp_path / "m.safetensors", "train-ant")
 
 
+def test_a_model_file_is_as_readable_as_other_files(tmp_path):
+    save_model(tmp_path / "m.safetensors", {"net": nn.Linear(2, 2)}, {})
+    (tmp_path / "other").touch()
+    assert (tmp_path / "m.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_values_that_no_shape_shows_are_compared(tmp_path):
     trained = tiny_config()
     record = {"config": trained.model_dump(mode="json")}
