@@ -29,9 +29,7 @@ def save_model(path: Path, modules: Mapping[str, nn.Module], record: Mapping[str
     }
     metadata = {"record": json.dumps({**record, "git_sha": git_sha()}, sort_keys=True)}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(
-            save(tensors, metadata)
-        )  # what `save_file` writes, its owner alone can read
+        temporary.write_bytes(save(tensors, metadata))  # what `save_file` writes, its owner alone can read
 
 
 def load_model(path: Path, modules: Mapping[str, nn.Module]) -> None:
