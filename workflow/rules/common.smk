@@ -77,8 +77,8 @@ def shard_file(table):
 def cataloged(table):
     """One shard of a table, once the catalog has decided which shards change.
 
-    Every rule over shards asks in this way: a rule behind it would otherwise run again for all of them, since Snakemake
-    marked it when it did not know yet.
+    Whatever works on shards asks in this way; if not, it would run again for all of them, since Snakemake marked it
+    when it did not know yet.
     """
 
     def find(wildcards):
