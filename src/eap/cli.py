@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import typer
 from eap.config import Config, ConfigError, json_schema, load_config, load_stage
 from eap.experiments import BASE
 from eap.stage import Log, StageError, StageResult, no_log
+from eap.urls import fill_in, mask
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 bench = typer.Typer(no_args_is_help=True, help="Measurements, one JSON line each.")
@@ -77,7 +79,8 @@ def _run(
     else:
         from eap.tracking import stage_run
 
-        with stage_run(tracking.uri, tracking.experiment, tracking.parent, stage, sections, inputs, seed) as run:
+        uri = fill_in(tracking.uri)
+        with stage_run(uri, tracking.experiment, tracking.parent, stage, sections, inputs, seed) as run:
             result = work(sections, run.log)
             run.finish(result)
     for name, value in result.metrics.items():
@@ -312,7 +315,7 @@ def compare(
     if tracking.uri is not None:
         from eap.tracking import log_summaries
 
-        log_summaries(tracking.uri, tracking.experiment, results / "comparison" / "summary.parquet")
+        log_summaries(fill_in(tracking.uri), tracking.experiment, results / "comparison" / "summary.parquet")
 
 
 @app.command()
@@ -346,7 +349,7 @@ def runs(
     else:
         from eap.tracking import read_summaries
 
-        summary, comparisons = read_summaries(store, experiment), None
+        summary, comparisons = read_summaries(fill_in(store), experiment), None
     print_runs(summary, comparisons, Console(markup=False, highlight=False, emoji=False), metric, every)
 
 
@@ -503,9 +506,10 @@ def init_tracking(
     tracking: Tracking = context.obj
     if tracking.uri is None:
         raise ConfigError("init-tracking needs --tracking URI before the command")
-    experiment_id = initialise(tracking.uri, tracking.experiment)
+    uri = fill_in(tracking.uri)
+    experiment_id = initialise(uri, tracking.experiment)
     for name in parents.split(","):
-        parent_run(tracking.uri, experiment_id, name)
+        parent_run(uri, experiment_id, name)
 
 
 @app.command()
@@ -708,11 +712,17 @@ def _configured(preset: str, presets: Path, override: Sequence[str]) -> Config:
 
 
 def main() -> None:
-    """Run the command line; faults meant for people end in one message and exit code 1, not in a traceback."""
+    """Run the command line; faults meant for people end in one message and exit code 1, others in a traceback.
+
+    Either way secrets of URLs are masked: what is printed here stands in a job's log.
+    """
     from eap.schemas import TableError
 
     try:
         app()
     except (ConfigError, StageError, TableError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(mask(f"error: {error}"), err=True)
+        sys.exit(1)
+    except Exception:
+        typer.echo(mask(traceback.format_exc()), err=True)
         sys.exit(1)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from eap.urls import mask, require_no_secret
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised", "contempt", "calm")
 """The vocabulary that every dataset's own emotion names are mapped to."""
@@ -30,6 +32,7 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Url = Annotated[str, AfterValidator(require_no_secret)]
 
 
 class ConfigError(ValueError):
@@ -57,13 +60,14 @@ class DataConfig(Section):
     shards: PositiveInt = Field(description="preparation jobs per stage (one Parquet file each)")
     workers: PositiveInt = Field(description="processes per preparation job")
     clip_limit_s: PositiveFloat = Field(description="a clip that takes longer to decode or to search is set aside")
+    max_clip_mb: PositiveFloat = Field(description="larger files are set aside unread")
 
 
 class DownloadConfig(Section):
     """Fetching the dataset into `data.root`, where its licence allows that."""
 
     enabled: bool = Field(description="fetch what is missing; with it you accept the dataset's licence")
-    mirror: str | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
+    mirror: Url | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
     max_extracted_gb: PositiveFloat = Field(description="archives that unpack to more are refused, each")
 
 
@@ -88,6 +92,8 @@ class VideoConfig(Section):
     detect_every: PositiveInt = Field(description="the crop comes from faces in every n-th frame of the source")
     min_frames: PositiveInt = Field(description="shorter clips are set aside")
     max_frames: PositiveInt = Field(description="longer clips are set aside")
+    max_side_px: Annotated[int, Field(gt=0, le=4096)] = Field(description="clips with larger pictures are set aside")
+    max_source_fps: PositiveFloat = Field(description="clips with more frames in a second are set aside")
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
 
 
@@ -132,7 +138,7 @@ class EmonetConfig(Section):
     """The weights of EmoNet's 8-class network, read for source `emonet`."""
 
     path: str | None = Field(description="local file of the weights; null: fetched from `url` once")
-    url: str = Field(pattern="^https?://", description="where the weights are published, pinned to a commit")
+    url: Url = Field(pattern="^https?://", description="where the weights are published, pinned to a commit")
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(description="of the weights; null: any")
 
 
@@ -356,14 +362,14 @@ class TrackingConfig(Section):
     """MLflow."""
 
     experiment: str = Field(min_length=1)
-    uri: str | None = Field(description="tracking store; null: sqlite under results/mlflow")
+    uri: Url | None = Field(description="tracking store; null: sqlite under results/mlflow")
 
 
 class ComputeConfig(Section):
     """Where training runs. `threads` changes rounding, so it is a value of the config, not of the machine."""
 
     device: Literal["cpu", "cuda"]
-    threads: PositiveInt
+    threads: PositiveInt = Field(description="of each process")
 
 
 class Config(Section):
@@ -639,18 +645,18 @@ def _validate(model: type[BaseModel], values: Mapping[str, Any]) -> Any:
 def _explain(model: type[BaseModel], fault: Any) -> str:
     """One fault as `key: what was found; what is allowed`."""
     key = ".".join(str(part) for part in fault["loc"]) or "configuration"
-    message = fault["msg"].removeprefix("Value error, ")
+    message, shown = fault["msg"].removeprefix("Value error, "), mask(repr(fault["input"]))
     if fault["type"] == "extra_forbidden":
         owner = model
         for part in fault["loc"][:-1]:
             found = owner.model_fields[str(part)].annotation
             owner = next((kind for kind in get_args(found) if kind is not type(None)), found)  # type: ignore[arg-type]
-        return f"{key}: unknown key (value {fault['input']!r}); allowed here: {', '.join(sorted(owner.model_fields))}"
+        return f"{key}: unknown key (value {shown}); allowed here: {', '.join(sorted(owner.model_fields))}"
     if fault["type"] == "missing":
         return f"{key}: missing; it has no default"
     if fault["type"] == "value_error":
         return f"{key}: {message}"
-    return f"{key}: {fault['input']!r} is not allowed; {message}"
+    return f"{key}: {shown} is not allowed; {message}"
 
 
 def json_schema() -> dict[str, Any]:
