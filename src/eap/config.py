@@ -9,6 +9,7 @@ is allowed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -369,7 +370,14 @@ class ComputeConfig(Section):
     """Where training runs. `threads` changes rounding, so it is a value of the config, not of the machine."""
 
     device: Literal["cpu", "cuda"]
+    gpus: PositiveInt = Field(description="GPUs that train ANT or ERA together, one process each; device cuda")
     threads: PositiveInt = Field(description="of each process")
+
+    @model_validator(mode="after")
+    def _check(self) -> ComputeConfig:
+        if self.gpus > 1 and self.device != "cuda":
+            raise ValueError(f"gpus ({self.gpus}) needs device 'cuda', but device is {self.device!r}; set gpus: 1")
+        return self
 
 
 class Config(Section):
@@ -453,10 +461,10 @@ class Config(Section):
             if section.warmup_steps:
                 sizes["warmup_batch_size"] = section.warmup_batch_size
             for key, size in sizes.items():
-                if size % engine.accumulate:
-                    raise ValueError(
-                        f"{name}.{key} ({size}) must be a multiple of engine.accumulate ({engine.accumulate})"
-                    )
+                parts = {"compute.gpus": self.compute.gpus, "engine.accumulate": engine.accumulate}
+                if size % math.prod(parts.values()):
+                    shown = " x ".join(f"{part} ({number})" for part, number in parts.items() if number > 1)
+                    raise ValueError(f"{name}.{key} ({size}) must be a multiple of {shown}: its parts must be equal")
         if engine.precision == "fp16" and self.compute.device != "cuda":
             raise ValueError(
                 f"engine.precision 'fp16' needs compute.device 'cuda', but it is {self.compute.device!r}; "
