@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from eap.config import Config, ConfigError, json_schema, load_config, load_stage
+from eap.config import Config, ConfigError, deep_merge, json_schema, load_config, load_stage, read_yaml
 from eap.experiments import BASE
 from eap.stage import Log, StageError, StageResult, no_log
 from eap.urls import fill_in, mask
@@ -373,6 +373,53 @@ def check(
 
 
 @app.command()
+def doctor(
+    config: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The run's config.yaml.")] = Path(
+        "config.yaml"
+    ),
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+) -> None:
+    """Look at what a run needs: versions, cores, GPU, disk, data, weights, MLflow; each with the remedy."""
+    from eap.doctor import examine
+
+    findings = examine(_configured(read_yaml(config), presets, override), Path())
+    for finding in findings:
+        mark = "ok  " if finding.remedy is None else "FAIL" if finding.fatal else "warn"
+        typer.echo(
+            f"{mark} {finding.what}: {finding.found}" + (f"\n     -> {finding.remedy}" if finding.remedy else "")
+        )
+    if any(finding.fatal and finding.remedy for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def clean(
+    older_than: Annotated[str, typer.Option(help="Age: a number and h, d or w, e.g. 30d.")],
+    directory: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The working directory.")] = Path(),
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed.")] = False,
+) -> None:
+    """List (with --delete: remove) old logs, half-written files and checkpoints of finished trainings; nothing else.
+
+    What the report or a registered model is made from is never among them.
+    """
+    from eap.housekeeping import disk_use, find_leftovers, parse_age
+
+    leftovers = find_leftovers(directory, parse_age(older_than))
+    for leftover in leftovers:
+        if delete:
+            leftover.path.unlink(missing_ok=True)
+        typer.echo(
+            f"{leftover.path}: {leftover.size_bytes} bytes, {leftover.age_s / 86400:.1f} days: {leftover.reason}"
+        )
+    total = sum(leftover.size_bytes for leftover in leftovers)
+    done = "deleted" if delete else "could go; nothing was deleted (--delete does it)"
+    typer.echo(f"{len(leftovers)} files, {total / 1e6:.1f} MB {done}")
+    for name, size in disk_use(directory / "results").items():
+        typer.echo(f"results/{name}: {size / 1e6:.1f} MB")
+
+
+@app.command()
 def score(
     reference: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the real videos.")],
     generated: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the videos to score.")],
@@ -697,11 +744,11 @@ def bench_dag(
     typer.echo(json.dumps(measure(checkout, clips)))
 
 
-def _configured(preset: str, presets: Path, override: Sequence[str]) -> Config:
-    """A preset with values laid over it."""
+def _configured(preset: str | Mapping[str, Any], presets: Path, override: Sequence[str]) -> Config:
+    """A preset, or the values of a config.yaml, with values laid over it."""
     import yaml
 
-    values: dict[str, Any] = {"preset": preset}
+    values: dict[str, Any] = deep_merge({}, {"preset": preset} if isinstance(preset, str) else preset)
     for item in override:
         key, equals, value = item.partition("=")
         section, dot, name = key.partition(".")

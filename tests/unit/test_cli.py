@@ -46,6 +46,8 @@ def test_every_stage_is_a_command() -> None:
         "synthesize",
         "provenance",
         "card",
+        "doctor",
+        "clean",
     } == set(STAGES)
 
 
