@@ -58,7 +58,7 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
     device, section = config.compute.device, config.ant
     sampler = WindowSampler(
         ClipStore(data, config.model.image_size), "train", config.emotions, section.frames, config.audio,
-        section.p_emotional_source, section.neutralization,
+        section.p_emotional_source, section.neutralization, section.rendered_frames,
     )  # fmt: skip
     if not sampler.ids:
         raise StageError(f"{data.root}: holds no training clip")
