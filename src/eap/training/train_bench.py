@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import median
@@ -69,10 +69,7 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
 
     flops, counts = cost_of_step(lambda: phase.updates.step(phase.step, draw(0), 0))
     heaviest = max(counts, key=lambda shape: counts[shape] * _forward_flops(shape))
-    loops = [
-        bare_loop(shapes, device, config.engine.precision)
-        for shapes in ([heaviest], [shape for shape, count in counts.items() for _ in range(count)])
-    ]
+    loops = [bare_loop(shapes, device, config.engine.precision) for shapes in ({heaviest: 1}, counts)]
     found: list[Round] = []
     with Prefetcher(draw, 0, (rounds + 1) * steps) as batches:
         for _ in range(rounds + 1):
@@ -146,11 +143,12 @@ def _forward_flops(shape: Convolution) -> int:
     return total
 
 
-def bare_loop(shapes: Sequence[Convolution], device: str, precision: str) -> Callable[[float], float]:
-    """A function that convolves, forward and backward, shape after shape, for about so many seconds; gives FLOP/s."""
-    work = [_convolve_once(shape, device, precision) for shape in shapes]
-    flops = sum(3 * _forward_flops(shape) for shape in shapes)  # backward: one for the input, one for the weight
-    for convolve in work:
+def bare_loop(counts: Mapping[Convolution, int], device: str, precision: str) -> Callable[[float], float]:
+    """A function that convolves, forward and backward, each shape so often, for about so many seconds; gives FLOP/s."""
+    once = {shape: _convolve_once(shape, device, precision) for shape in counts}
+    work = [once[shape] for shape, count in counts.items() for _ in range(count)]
+    flops = sum(3 * count * _forward_flops(shape) for shape, count in counts.items())  # backward: to input and weight
+    for convolve in once.values():
         convolve()
 
     def run(seconds: float) -> float:
