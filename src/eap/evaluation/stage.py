@@ -66,7 +66,7 @@ def evaluate(
         If there is no test clip.
     """
     seed_everything(seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size)
+    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     chosen = choose_clips(store, config.evaluation.max_clips)
     if not chosen:
         raise StageError("no test clip: change split.test or split.seed, or add clips")

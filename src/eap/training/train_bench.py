@@ -57,9 +57,10 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
     """
     seed_everything(config.seeds[0], config.compute.threads)
     device, section = config.compute.device, config.ant
+    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     sampler = WindowSampler(
-        ClipStore(data, config.model.image_size), "train", config.emotions, section.frames, config.audio,
-        section.p_emotional_source, section.neutralization,
+        store, "train", config.emotions, section.frames, config.audio,
+        section.p_emotional_source, section.neutralization, others=config.critics.real == "any",
     )  # fmt: skip
     if not sampler.ids:
         raise StageError(f"{data.root}: holds no training clip")
@@ -112,7 +113,8 @@ def _phase(config: Config) -> AntPhase:
     if config.perceptual.network == "vgg19":
         stand_in = stand_in.model_copy(update={"weights": "random"})
     student = build_student(config.student.channels, config.model.image_size).requires_grad_(False).eval()
-    config = config.model_copy(update={"perceptual": stand_in})
+    loss = config.loss.model_copy(update={"lip_estimator": "student"})
+    config = config.model_copy(update={"perceptual": stand_in, "loss": loss})
     return AntPhase(config, build_reconstruction(config, student))
 
 
