@@ -9,12 +9,15 @@ is allowed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from eap.urls import mask, require_no_secret
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised", "contempt", "calm")
 """The vocabulary that every dataset's own emotion names are mapped to."""
@@ -30,6 +33,7 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Url = Annotated[str, AfterValidator(require_no_secret)]
 
 
 class ConfigError(ValueError):
@@ -57,13 +61,14 @@ class DataConfig(Section):
     shards: PositiveInt = Field(description="preparation jobs per stage (one Parquet file each)")
     workers: PositiveInt = Field(description="processes per preparation job")
     clip_limit_s: PositiveFloat = Field(description="a clip that takes longer to decode or to search is set aside")
+    max_clip_mb: PositiveFloat = Field(description="larger files are set aside unread")
 
 
 class DownloadConfig(Section):
     """Fetching the dataset into `data.root`, where its licence allows that."""
 
     enabled: bool = Field(description="fetch what is missing; with it you accept the dataset's licence")
-    mirror: str | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
+    mirror: Url | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
     max_extracted_gb: PositiveFloat = Field(description="archives that unpack to more are refused, each")
 
 
@@ -88,6 +93,8 @@ class VideoConfig(Section):
     detect_every: PositiveInt = Field(description="the crop comes from faces in every n-th frame of the source")
     min_frames: PositiveInt = Field(description="shorter clips are set aside")
     max_frames: PositiveInt = Field(description="longer clips are set aside")
+    max_side_px: Annotated[int, Field(gt=0, le=4096)] = Field(description="clips with larger pictures are set aside")
+    max_source_fps: PositiveFloat = Field(description="clips with more frames in a second are set aside")
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
 
 
@@ -132,7 +139,7 @@ class EmonetConfig(Section):
     """The weights of EmoNet's 8-class network, read for source `emonet`."""
 
     path: str | None = Field(description="local file of the weights; null: fetched from `url` once")
-    url: str = Field(pattern="^https?://", description="where the weights are published, pinned to a commit")
+    url: Url = Field(pattern="^https?://", description="where the weights are published, pinned to a commit")
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(description="of the weights; null: any")
 
 
@@ -356,14 +363,21 @@ class TrackingConfig(Section):
     """MLflow."""
 
     experiment: str = Field(min_length=1)
-    uri: str | None = Field(description="tracking store; null: sqlite under results/mlflow")
+    uri: Url | None = Field(description="tracking store; null: sqlite under results/mlflow")
 
 
 class ComputeConfig(Section):
     """Where training runs. `threads` changes rounding, so it is a value of the config, not of the machine."""
 
     device: Literal["cpu", "cuda"]
-    threads: PositiveInt
+    gpus: PositiveInt = Field(description="GPUs that train ANT or ERA together, one process each; device cuda")
+    threads: PositiveInt = Field(description="of each process")
+
+    @model_validator(mode="after")
+    def _check(self) -> ComputeConfig:
+        if self.gpus > 1 and self.device != "cuda":
+            raise ValueError(f"gpus ({self.gpus}) needs device 'cuda', but device is {self.device!r}; set gpus: 1")
+        return self
 
 
 class Config(Section):
@@ -447,10 +461,10 @@ class Config(Section):
             if section.warmup_steps:
                 sizes["warmup_batch_size"] = section.warmup_batch_size
             for key, size in sizes.items():
-                if size % engine.accumulate:
-                    raise ValueError(
-                        f"{name}.{key} ({size}) must be a multiple of engine.accumulate ({engine.accumulate})"
-                    )
+                parts = {"compute.gpus": self.compute.gpus, "engine.accumulate": engine.accumulate}
+                if size % math.prod(parts.values()):
+                    shown = " x ".join(f"{part} ({number})" for part, number in parts.items() if number > 1)
+                    raise ValueError(f"{name}.{key} ({size}) must be a multiple of {shown}: its parts must be equal")
         if engine.precision == "fp16" and self.compute.device != "cuda":
             raise ValueError(
                 f"engine.precision 'fp16' needs compute.device 'cuda', but it is {self.compute.device!r}; "
@@ -639,18 +653,18 @@ def _validate(model: type[BaseModel], values: Mapping[str, Any]) -> Any:
 def _explain(model: type[BaseModel], fault: Any) -> str:
     """One fault as `key: what was found; what is allowed`."""
     key = ".".join(str(part) for part in fault["loc"]) or "configuration"
-    message = fault["msg"].removeprefix("Value error, ")
+    message, shown = fault["msg"].removeprefix("Value error, "), mask(repr(fault["input"]))
     if fault["type"] == "extra_forbidden":
         owner = model
         for part in fault["loc"][:-1]:
             found = owner.model_fields[str(part)].annotation
             owner = next((kind for kind in get_args(found) if kind is not type(None)), found)  # type: ignore[arg-type]
-        return f"{key}: unknown key (value {fault['input']!r}); allowed here: {', '.join(sorted(owner.model_fields))}"
+        return f"{key}: unknown key (value {shown}); allowed here: {', '.join(sorted(owner.model_fields))}"
     if fault["type"] == "missing":
         return f"{key}: missing; it has no default"
     if fault["type"] == "value_error":
         return f"{key}: {message}"
-    return f"{key}: {fault['input']!r} is not allowed; {message}"
+    return f"{key}: {shown} is not allowed; {message}"
 
 
 def json_schema() -> dict[str, Any]:

@@ -18,7 +18,7 @@ rule score_controls:
         "../../envs/eap.yaml"
     threads: threads
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=720,
         gpu=gpu,
     params:
@@ -66,7 +66,7 @@ rule evaluate:
         "../../envs/eap.yaml"
     threads: threads
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=720,
         gpu=gpu,
     params:
@@ -105,7 +105,7 @@ rule compare_experiments:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=240,
     params:
         tracking=tracking,

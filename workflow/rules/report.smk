@@ -24,7 +24,7 @@ rule build_report:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=30,
     params:
         tracking=tracking,

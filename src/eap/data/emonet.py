@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from eap.data.cached_frames import resize_frame
 from eap.digest import file_sha256, text_digest
 from eap.stage import StageError
+from eap.urls import fill_in, mask
 
 CLASSES = ("neutral", "happy", "sad", "surprised", "fear", "disgusted", "angry", "contempt")
 """Meaning of the class logits, in our names (KNOWN)."""
@@ -184,13 +185,16 @@ def find_weights(settings: Any) -> Path:
         if not path.is_file():
             raise StageError(f"labels.emonet.path: {path} is not a file; {remedy}")
     else:
-        path = Path(torch.hub.get_dir(), "checkpoints", f"{text_digest(settings.url)}-emonet_8.pth")
+        path = cached_weights(settings)
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                torch.hub.download_url_to_file(settings.url, str(path), hash_prefix=settings.sha256, progress=False)
+                url = fill_in(settings.url)
+                torch.hub.download_url_to_file(url, str(path), hash_prefix=settings.sha256, progress=False)
             except (OSError, RuntimeError, ValueError) as error:
-                raise StageError(f"EmoNet's weights could not be fetched to {path} ({error}); {remedy}") from error
+                raise StageError(
+                    f"EmoNet's weights could not be fetched to {path} ({mask(str(error))}); {remedy}"
+                ) from None
     found = file_sha256(path)
     if settings.sha256 is not None and found != settings.sha256:
         raise StageError(
@@ -198,6 +202,11 @@ def find_weights(settings: Any) -> Path:
             "your own set labels.emonet.sha256 to null"
         )
     return path
+
+
+def cached_weights(settings: Any) -> Path:
+    """Where the copy of `url` lies once it is fetched."""
+    return Path(torch.hub.get_dir(), "checkpoints", f"{text_digest(settings.url)}-emonet_8.pth")
 
 
 def load_emonet(path: Path) -> EmoNet:

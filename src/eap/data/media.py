@@ -5,6 +5,7 @@ What cannot be decoded or trusted (no audio, damage, holes) raises `MediaError`;
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 MAX_SIDE_PX = 4096
-"""Larger pictures are refused before any is decoded (CHOSEN: twice the side of full HD)."""
+"""Larger pictures are refused before any is decoded (CHOSEN: twice the side of full HD); the config may ask less."""
 
 
 class _Reformatters(threading.local):
@@ -108,17 +109,20 @@ def read_timeline(
     max_s: float,
     visit: Callable[[int, av.VideoFrame], None] = lambda index, frame: None,
     limit: str = "video.max_frames",
+    max_fps: float = math.inf,
+    max_side_px: int = MAX_SIDE_PX,
 ) -> Timeline:
     """Timestamps of a video's frames, without converting any picture.
 
     Parameters
     ----------
-    max_s
-        Longer videos are refused as soon as this is passed.
+    max_s, max_fps, max_side_px
+        Videos that are longer, have more frames than ``max_s * max_fps``, or larger pictures, are refused as soon as
+        this shows.
     visit
         Called with the number of each frame and the frame, so that others need not decode it again.
     limit
-        What sets it, for the message.
+        What sets `max_s`, for the message.
 
     Raises
     ------
@@ -136,6 +140,12 @@ def read_timeline(
                 raise MediaError(f"video timestamps go back from {times[-1]:.3f} to {frame.time:.3f} s")
             if times and frame.time - times[0] > max_s:
                 raise MediaError(f"longer than {max_s:.2f} s ({limit})")
+            if len(times) >= max_s * max_fps:
+                raise MediaError(f"more than {max_fps:g} frames per second (video.max_source_fps)")
+            if max(frame.width, frame.height) > max_side_px:
+                raise MediaError(
+                    f"pictures of {frame.width} x {frame.height} px; {max_side_px} at most (video.max_side_px)"
+                )
             visit(len(times), frame)
             times.append(frame.time)
             last = frame

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eap.experiments import BASE
 from eap.files import write_text
+from eap.housekeeping import disk_use
 from eap.reporting import score_tables, tables
 from eap.reporting.bias import Matrix, bias_matrices, seen_tables, share_plots
 from eap.reporting.breakdown import PARTS, breakdown_panels
@@ -29,6 +30,8 @@ from eap.reporting.saturation import saturations
 from eap.reporting.verdict import lmd_bars, verdict
 from eap.stage import StageResult
 
+NO_RESULTS = ("logs", "benchmarks", "mlflow", "checkpoints", "report")
+"""Folders that differ between two runs of the same results."""
 MAX_LISTED = 300
 """Clips set aside that are listed one by one; the counts always cover all."""
 
@@ -159,4 +162,5 @@ def data_values(config: Any, found: Results) -> dict[str, Any]:
         "matrix": matrix,
         "corpus": describe_corpus(found.data, found.clips, config.video.fps, config.video.size),
         "shapes": found.shapes.sort_values("speaker_id").to_dict("records"),
+        "disk": disk_use(found.root, without=NO_RESULTS),
     }
