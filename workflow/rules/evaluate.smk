@@ -4,7 +4,7 @@
 
 rule score_controls:
     input:
-        **prepared(*CLIP_STORE),
+        **prepared(*CLIP_STORE, "audio"),
         sync=made("sync", rules.train_sync.output.model),
     output:
         scores="results/controls/{experiment}/scores.parquet",

@@ -97,7 +97,7 @@ def summary_values(config: Any, found: Results) -> dict[str, Any]:
         "verdict": verdict(own, found.scores, found.comparisons),
         "bars": lmd_bars(own, found.scores),
         "claims": claims(found.comparisons, found.probes, flags),
-        "cautions": cautions(found, config.seeds),
+        "cautions": cautions(found, config.seeds, config.evaluation.weights),
         "headline": score_tables.headline_table(found.summary, BASE, found.scores),
         "experiments": experiment_rows(found.experiments),
     }

@@ -29,8 +29,15 @@ def found(histories: Histories | None = None, **changes: list[dict[str, Any]]) -
     }
     tables = {name: table(name, own) for name, own in (rows | changes).items()}
     own = SimpleNamespace(own_summary=tables["summary"], histories=histories or {}, **tables)
-    told = cautions(own, (0, 1, 2))
+    told = cautions(own, (0, 1, 2), SimpleNamespace(syncnet="a.model", emonet=None, lpips="b.pth", inception=None))
     return {caution.title: caution for caution in told}
+
+
+def test_scores_that_need_weights_are_named_with_the_key_that_gives_them() -> None:
+    said = found()["Absent"].text
+    assert "EmoNet's judgement of emotion (EmoNet, 8 classes, https://" in said
+    assert "set evaluation.weights.emonet; FID (" in said
+    assert "SyncNet" not in said
 
 
 METRICS = ("lmd", "pcc_intensity/era", "ccc_intensity/era")
