@@ -10,6 +10,7 @@ rule score_controls:
         scores="results/controls/{experiment}/scores.parquet",
         curves="results/controls/{experiment}/curves.parquet",
         judge="results/controls/{experiment}/judge.parquet",
+        offsets="results/controls/{experiment}/offsets.parquet",
     log:
         "results/logs/score_controls/{experiment}.log",
     benchmark:

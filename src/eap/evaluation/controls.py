@@ -19,8 +19,10 @@ from eap.data.encode import write_video
 from eap.data.layout import PreparedData
 from eap.evaluation.judges import Judges
 from eap.evaluation.networks import load_networks
+from eap.evaluation.offsets import offset_rows
 from eap.evaluation.pictures import Pictures
 from eap.evaluation.points import fit_judge
+from eap.evaluation.recovery import recovery
 from eap.evaluation.scores import Judged, accuracy_rows, clip_rows, pooled_rows
 from eap.evaluation.variants import (
     choose_clips,
@@ -53,7 +55,8 @@ def score_controls(config: Any, data: PreparedData, sync: Path, out: Path) -> St
     sync
         The sync expert's model.
     out
-        Folder for tables ``scores`` and ``curves`` (seed null) and ``judge`` (`eap.evaluation.points`).
+        Folder for tables ``scores`` and ``curves`` (seed null), ``judge`` (`eap.evaluation.points`) and ``offsets``
+        (`eap.evaluation.offsets`).
 
     Raises
     ------
@@ -89,6 +92,9 @@ def score_controls(config: Any, data: PreparedData, sync: Path, out: Path) -> St
     write_table(out / "curves.parquet", "curves", pd.concat([j.frame_rows(None) for j in judged]), **made)
     means = pd.DataFrame(rows).groupby(["variant", "metric"])["value"].mean().dropna()
     metrics = {f"{variant}/{metric}": value for (variant, metric), value in means.items()}
+    moved = pd.DataFrame(offset_rows(store, expert, config.audio.max_abs, config.evaluation.sync_offsets))
+    write_table(out / "offsets.parquet", "offsets", moved, **made)
+    metrics |= {f"offsets/{name}": value for name, value in recovery(moved).items() if np.isfinite(value)}
     return StageResult(metrics, (out / "scores.parquet",))
 
 

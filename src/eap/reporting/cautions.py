@@ -10,6 +10,7 @@ import pandas as pd
 from eap.evaluation.weights import absent
 from eap.experiments import BASE
 from eap.reporting.metrics import Metric, describe, group_title, sort_key
+from eap.reporting.offsets import offset_view
 from eap.reporting.results import Histories, Results
 from eap.reporting.score_tables import flags_of, undefined_rows
 from eap.reporting.tables import stage_counts
@@ -41,6 +42,7 @@ def cautions(found: Results, seeds: tuple[int, ...], weights: Any) -> list[Cauti
         _alarms(found.histories),
         _aside(found.clips),
         _undefined(found.scores),
+        _offsets(found.offsets),
         _absent(weights),
         _flagged(found.own_summary),
         _untold(found.comparisons),
@@ -83,6 +85,11 @@ def _undefined(scores: pd.DataFrame) -> Caution:
     )
     more = "" if len(top) <= 2 else f"; and {len(top) - 2} more reason{_s(len(top) - 2)}"
     return Caution("Undefined", f"{len(rows):,} of {len(scores):,} scores: {reasons}{more}.", "scores", False)
+
+
+def _offsets(offsets: pd.DataFrame) -> Caution:
+    view = offset_view(offsets)
+    return Caution("Sync expert", view.text, "offsets", not view.good)
 
 
 def _absent(weights: Any) -> Caution:
