@@ -331,6 +331,15 @@ class EngineConfig(Section):
     early_stopping: EarlyStopping | None = Field(description="null: every epoch is trained")
 
 
+class WeightsConfig(Section):
+    """Local files of the published networks; null: their scores are absent, never replaced (docs/adr/0037)."""
+
+    syncnet: str | None = Field(description="syncnet_v2.model: LSE-D, LSE-C and offset as published")
+    emonet: str | None = Field(description="emonet_8.pth: one more judge of emotion")
+    lpips: str | None = Field(description="alexnet-owt-7be5be79.pth: LPIPS")
+    inception: str | None = Field(description="weights-inception-2015-12-05-6726825d.pth: FID")
+
+
 class EvaluationConfig(Section):
     """What is scored, and how."""
 
@@ -344,6 +353,7 @@ class EvaluationConfig(Section):
     grid_clips: Annotated[int, Field(ge=0)] = Field(
         description="of the voices of the input-bias test, how many are also written as pictures and videos"
     )
+    weights: WeightsConfig
 
     @model_validator(mode="after")
     def _check(self) -> EvaluationConfig:
