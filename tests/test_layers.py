@@ -10,8 +10,9 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = (
-    ("eap", "eap.config"),
-    ("eap.files", "eap.digest", "eap.schemas", "eap.seeding", "eap.stage", "eap.experiments"),
+    ("eap", "eap.urls"),
+    ("eap.config", "eap.progress"),
+    ("eap.files", "eap.digest", "eap.schemas", "eap.seeding", "eap.stage", "eap.experiments", "eap.housekeeping"),
     ("eap.data",),
     ("eap.models",),
     ("eap.losses",),
@@ -20,7 +21,7 @@ LAYERS = (
     ("eap.inference",),
     ("eap.evaluation",),
     ("eap.reporting",),
-    ("eap.tracking", "eap.workflow_bench"),
+    ("eap.tracking", "eap.workflow_bench", "eap.kubernetes_jobs", "eap.doctor"),
     ("eap.cli", "eap.__main__"),
 )
 MODULES = {

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from eap.config import Config, ConfigError, json_schema, load_config, load_stage
+from eap.config import Config, ConfigError, deep_merge, json_schema, load_config, load_stage, read_yaml
 from eap.experiments import BASE
 from eap.stage import Log, StageError, StageResult, no_log
+from eap.urls import fill_in, mask
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 bench = typer.Typer(no_args_is_help=True, help="Measurements, one JSON line each.")
@@ -77,7 +79,8 @@ def _run(
     else:
         from eap.tracking import stage_run
 
-        with stage_run(tracking.uri, tracking.experiment, tracking.parent, stage, sections, inputs, seed) as run:
+        uri = fill_in(tracking.uri)
+        with stage_run(uri, tracking.experiment, tracking.parent, stage, sections, inputs, seed) as run:
             result = work(sections, run.log)
             run.finish(result)
     for name, value in result.metrics.items():
@@ -312,7 +315,7 @@ def compare(
     if tracking.uri is not None:
         from eap.tracking import log_summaries
 
-        log_summaries(tracking.uri, tracking.experiment, results / "comparison" / "summary.parquet")
+        log_summaries(fill_in(tracking.uri), tracking.experiment, results / "comparison" / "summary.parquet")
 
 
 @app.command()
@@ -346,7 +349,7 @@ def runs(
     else:
         from eap.tracking import read_summaries
 
-        summary, comparisons = read_summaries(store, experiment), None
+        summary, comparisons = read_summaries(fill_in(store), experiment), None
     print_runs(summary, comparisons, Console(markup=False, highlight=False, emoji=False), metric, every)
 
 
@@ -367,6 +370,53 @@ def check(
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         print_check(found, Console(markup=False, highlight=False, emoji=False))
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The run's config.yaml.")] = Path(
+        "config.yaml"
+    ),
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+) -> None:
+    """Look at what a run needs: versions, cores, GPU, disk, data, weights, MLflow; each with the remedy."""
+    from eap.doctor import examine
+
+    findings = examine(_configured(read_yaml(config), presets, override), Path())
+    for finding in findings:
+        mark = "ok  " if finding.remedy is None else "FAIL" if finding.fatal else "warn"
+        typer.echo(
+            f"{mark} {finding.what}: {finding.found}" + (f"\n     -> {finding.remedy}" if finding.remedy else "")
+        )
+    if any(finding.fatal and finding.remedy for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def clean(
+    older_than: Annotated[str, typer.Option(help="Age: a number and h, d or w, e.g. 30d.")],
+    directory: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The working directory.")] = Path(),
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed.")] = False,
+) -> None:
+    """List (with --delete: remove) old logs, half-written files and checkpoints of finished trainings; nothing else.
+
+    What the report or a registered model is made from is never among them.
+    """
+    from eap.housekeeping import disk_use, find_leftovers, parse_age
+
+    leftovers = find_leftovers(directory, parse_age(older_than))
+    for leftover in leftovers:
+        if delete:
+            leftover.path.unlink(missing_ok=True)
+        typer.echo(
+            f"{leftover.path}: {leftover.size_bytes} bytes, {leftover.age_s / 86400:.1f} days: {leftover.reason}"
+        )
+    total = sum(leftover.size_bytes for leftover in leftovers)
+    done = "deleted" if delete else "could go; nothing was deleted (--delete does it)"
+    typer.echo(f"{len(leftovers)} files, {total / 1e6:.1f} MB {done}")
+    for name, size in disk_use(directory / "results").items():
+        typer.echo(f"results/{name}: {size / 1e6:.1f} MB")
 
 
 @app.command()
@@ -503,9 +553,10 @@ def init_tracking(
     tracking: Tracking = context.obj
     if tracking.uri is None:
         raise ConfigError("init-tracking needs --tracking URI before the command")
-    experiment_id = initialise(tracking.uri, tracking.experiment)
+    uri = fill_in(tracking.uri)
+    experiment_id = initialise(uri, tracking.experiment)
     for name in parents.split(","):
-        parent_run(tracking.uri, experiment_id, name)
+        parent_run(uri, experiment_id, name)
 
 
 @app.command()
@@ -693,11 +744,11 @@ def bench_dag(
     typer.echo(json.dumps(measure(checkout, clips)))
 
 
-def _configured(preset: str, presets: Path, override: Sequence[str]) -> Config:
-    """A preset with values laid over it."""
+def _configured(preset: str | Mapping[str, Any], presets: Path, override: Sequence[str]) -> Config:
+    """A preset, or the values of a config.yaml, with values laid over it."""
     import yaml
 
-    values: dict[str, Any] = {"preset": preset}
+    values: dict[str, Any] = deep_merge({}, {"preset": preset} if isinstance(preset, str) else preset)
     for item in override:
         key, equals, value = item.partition("=")
         section, dot, name = key.partition(".")
@@ -708,11 +759,17 @@ def _configured(preset: str, presets: Path, override: Sequence[str]) -> Config:
 
 
 def main() -> None:
-    """Run the command line; faults meant for people end in one message and exit code 1, not in a traceback."""
+    """Run the command line; faults meant for people end in one message and exit code 1, others in a traceback.
+
+    Either way secrets of URLs are masked: what is printed here stands in a job's log.
+    """
     from eap.schemas import TableError
 
     try:
         app()
     except (ConfigError, StageError, TableError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(mask(f"error: {error}"), err=True)
+        sys.exit(1)
+    except Exception:
+        typer.echo(mask(traceback.format_exc()), err=True)
         sys.exit(1)

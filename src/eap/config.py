@@ -9,12 +9,15 @@ is allowed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from eap.urls import mask, require_no_secret
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised", "contempt", "calm")
 """The vocabulary that every dataset's own emotion names are mapped to."""
@@ -30,6 +33,7 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Url = Annotated[str, AfterValidator(require_no_secret)]
 
 
 class ConfigError(ValueError):
@@ -57,13 +61,14 @@ class DataConfig(Section):
     shards: PositiveInt = Field(description="preparation jobs per stage (one Parquet file each)")
     workers: PositiveInt = Field(description="processes per preparation job")
     clip_limit_s: PositiveFloat = Field(description="a clip that takes longer to decode or to search is set aside")
+    max_clip_mb: PositiveFloat = Field(description="larger files are set aside unread")
 
 
 class DownloadConfig(Section):
     """Fetching the dataset into `data.root`, where its licence allows that."""
 
     enabled: bool = Field(description="fetch what is missing; with it you accept the dataset's licence")
-    mirror: str | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
+    mirror: Url | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
     max_extracted_gb: PositiveFloat = Field(description="archives that unpack to more are refused, each")
 
 
@@ -88,6 +93,8 @@ class VideoConfig(Section):
     detect_every: PositiveInt = Field(description="the crop comes from faces in every n-th frame of the source")
     min_frames: PositiveInt = Field(description="shorter clips are set aside")
     max_frames: PositiveInt = Field(description="longer clips are set aside")
+    max_side_px: Annotated[int, Field(gt=0, le=4096)] = Field(description="clips with larger pictures are set aside")
+    max_source_fps: PositiveFloat = Field(description="clips with more frames in a second are set aside")
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
 
 
@@ -122,11 +129,11 @@ class AudioConfig(Section):
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")]
 
 
-class WeightsConfig(Section):
+class WeightFile(Section):
     """A file of published weights that this program does not bring along."""
 
     path: str | None = Field(description="local file of the weights; null: fetched from `url` once")
-    url: str = Field(pattern="^https?://", description="where the weights are published")
+    url: Url = Field(pattern="^https?://", description="where the weights are published")
     sha256: Digest | None = Field(
         description="of the file: all 64 digits, or the first ones where only these are known; null: any"
     )
@@ -136,7 +143,7 @@ class LandmarkConfig(Section):
     """The landmark estimator of the cache (not the differentiable one of L_lip)."""
 
     detector: Literal["dlib", "fan"]
-    fan: WeightsConfig = Field(description="FAN's weights, for detector `fan` and for loss.lip_estimator `fan`")
+    fan: WeightFile = Field(description="FAN's weights, for detector `fan` and for loss.lip_estimator `fan`")
     detect_every: PositiveInt = Field(description="faces are detected on every n-th frame, and tracked in between")
     max_gap: Annotated[int, Field(ge=0)] = Field(description="longest run of missed frames that is interpolated")
     min_coverage: Probability = Field(description="share of detected frames below which a clip is set aside")
@@ -150,7 +157,7 @@ class LabelConfig(Section):
         "emonet: a network trained on ratings of faces"
     )
     percentile: Annotated[float, Field(gt=0, le=100)] = Field(description="deviation that counts as intensity 1")
-    emonet: WeightsConfig = Field(description="EmoNet's 8-class network, read for source `emonet`")
+    emonet: WeightFile = Field(description="EmoNet's 8-class network, read for source `emonet`")
 
 
 class SplitConfig(Section):
@@ -248,7 +255,7 @@ class PerceptualConfig(Section):
     network: Literal["vgg19", "student"]
     weights: Literal["imagenet", "random", "trained"]
     path: str | None = Field(description="local file of the ImageNet weights; null: fetched from `url` once")
-    url: str = Field(pattern="^https?://", description="torchvision's own")
+    url: Url = Field(pattern="^https?://", description="torchvision's own")
     sha256: Digest | None = Field(description="of the file: all digits or the first ones; null: any")
     scales: PositiveInt = Field(description="1, 1/2, 1/4, ...: how many")
 
@@ -386,6 +393,15 @@ class EngineConfig(Section):
     early_stopping: EarlyStopping | None = Field(description="null: every epoch is trained")
 
 
+class WeightsConfig(Section):
+    """Local files of the published networks; null: their scores are absent, never replaced (docs/adr/0037)."""
+
+    syncnet: str | None = Field(description="syncnet_v2.model: LSE-D, LSE-C and offset as published")
+    emonet: str | None = Field(description="emonet_8.pth: one more judge of emotion")
+    lpips: str | None = Field(description="alexnet-owt-7be5be79.pth: LPIPS")
+    inception: str | None = Field(description="weights-inception-2015-12-05-6726825d.pth: FID")
+
+
 class EvaluationConfig(Section):
     """What is scored, and how."""
 
@@ -399,6 +415,7 @@ class EvaluationConfig(Section):
     grid_clips: Annotated[int, Field(ge=0)] = Field(
         description="of the voices of the input-bias test, how many are also written as pictures and videos"
     )
+    weights: WeightsConfig
 
     @model_validator(mode="after")
     def _check(self) -> EvaluationConfig:
@@ -418,14 +435,21 @@ class TrackingConfig(Section):
     """MLflow."""
 
     experiment: str = Field(min_length=1)
-    uri: str | None = Field(description="tracking store; null: sqlite under results/mlflow")
+    uri: Url | None = Field(description="tracking store; null: sqlite under results/mlflow")
 
 
 class ComputeConfig(Section):
     """Where training runs. `threads` changes rounding, so it is a value of the config, not of the machine."""
 
     device: Literal["cpu", "cuda"]
-    threads: PositiveInt
+    gpus: PositiveInt = Field(description="GPUs that train ANT or ERA together, one process each; device cuda")
+    threads: PositiveInt = Field(description="of each process")
+
+    @model_validator(mode="after")
+    def _check(self) -> ComputeConfig:
+        if self.gpus > 1 and self.device != "cuda":
+            raise ValueError(f"gpus ({self.gpus}) needs device 'cuda', but device is {self.device!r}; set gpus: 1")
+        return self
 
 
 class Config(Section):
@@ -510,10 +534,10 @@ class Config(Section):
             if section.warmup_steps:
                 sizes["warmup_batch_size"] = section.warmup_batch_size
             for key, size in sizes.items():
-                if size % engine.accumulate:
-                    raise ValueError(
-                        f"{name}.{key} ({size}) must be a multiple of engine.accumulate ({engine.accumulate})"
-                    )
+                parts = {"compute.gpus": self.compute.gpus, "engine.accumulate": engine.accumulate}
+                if size % math.prod(parts.values()):
+                    shown = " x ".join(f"{part} ({number})" for part, number in parts.items() if number > 1)
+                    raise ValueError(f"{name}.{key} ({size}) must be a multiple of {shown}: its parts must be equal")
         if engine.precision == "fp16" and self.compute.device != "cuda":
             raise ValueError(
                 f"engine.precision 'fp16' needs compute.device 'cuda', but it is {self.compute.device!r}; "
@@ -705,18 +729,18 @@ def _validate(model: type[BaseModel], values: Mapping[str, Any]) -> Any:
 def _explain(model: type[BaseModel], fault: Any) -> str:
     """One fault as `key: what was found; what is allowed`."""
     key = ".".join(str(part) for part in fault["loc"]) or "configuration"
-    message = fault["msg"].removeprefix("Value error, ")
+    message, shown = fault["msg"].removeprefix("Value error, "), mask(repr(fault["input"]))
     if fault["type"] == "extra_forbidden":
         owner = model
         for part in fault["loc"][:-1]:
             found = owner.model_fields[str(part)].annotation
             owner = next((kind for kind in get_args(found) if kind is not type(None)), found)  # type: ignore[arg-type]
-        return f"{key}: unknown key (value {fault['input']!r}); allowed here: {', '.join(sorted(owner.model_fields))}"
+        return f"{key}: unknown key (value {shown}); allowed here: {', '.join(sorted(owner.model_fields))}"
     if fault["type"] == "missing":
         return f"{key}: missing; it has no default"
     if fault["type"] == "value_error":
         return f"{key}: {message}"
-    return f"{key}: {fault['input']!r} is not allowed; {message}"
+    return f"{key}: {shown} is not allowed; {message}"
 
 
 def json_schema() -> dict[str, Any]:

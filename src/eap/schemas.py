@@ -253,6 +253,16 @@ SCHEMAS: dict[str, pa.Schema] = {
         frame=pa.int32(),
         path=pa.string(),
     ),
+    # the sync expert on real test clips whose sound was moved: frames by which it was made late, and what the score
+    # found; null with a reason where the clip is silent
+    "offsets": _schema(
+        clip_id=pa.string(),
+        speaker_id=pa.string(),
+        emotion=pa.string(),
+        injected=pa.int32(),
+        found=pa.int32(),
+        reason=pa.string(),
+    ),
     # judge "points": (valence, arousal) = row -1 + sum over rows of feature x coefficients (eap.evaluation.points)
     "judge": _schema(feature=pa.int32(), valence=pa.float64(), arousal=pa.float64(), n_frames=pa.int64()),
     # -- all experiments and seeds: results/comparison/ --------------------------------------------------------------

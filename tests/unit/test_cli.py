@@ -46,6 +46,8 @@ def test_every_stage_is_a_command() -> None:
         "synthesize",
         "provenance",
         "card",
+        "doctor",
+        "clean",
     } == set(STAGES)
 
 
@@ -83,6 +85,15 @@ def test_a_fault_of_the_configuration_is_one_message_and_exit_code_1(tmp_path: P
     assert done.returncode == 1
     assert "data.shards: 0 is not allowed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_secret_of_a_url_is_masked_in_faults_and_tracebacks(tmp_path: Path) -> None:
+    config = stage_sections(load_config({"data": {"root": "nowhere"}}, PRESETS), "download")
+    arguments = ("download", "--config", config, "--inventory", "i.parquet")
+    done = run(tmp_path, "--tracking", "no-such-store://ann:s3cret@host/db", *arguments)
+    assert done.returncode == 1
+    assert "no-such-store://***@host/db" in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
 
 
 def test_a_table_of_another_kind_is_one_message_and_exit_code_1(tmp_path: Path) -> None:

@@ -109,6 +109,12 @@ def test_merge_replaces_lists_and_merges_mappings() -> None:
         ({"model": {"pose_shape": "full"}}, ["model.pose_shape", "'full'", "'own' or 'mean'"]),
         ({"engine": {"precision": "int8"}}, ["engine.precision", "'int8'", "'bf16'"]),
         ({"engine": {"accumulate": 3}}, ["ant.batch_size (4)", "multiple of engine.accumulate (3)"]),
+        ({"compute": {"gpus": 3}}, ["ant.batch_size (4)", "multiple of compute.gpus (3)", "equal"]),
+        (
+            {"compute": {"gpus": 2}, "engine": {"accumulate": 4}},
+            ["ant.batch_size (4)", "multiple of compute.gpus (2) x engine.accumulate (4)"],
+        ),
+        ({"compute": {"gpus": 2, "device": "cpu"}}, ["gpus (2) needs device 'cuda'", "set gpus: 1"]),
         ({"engine": {"ema_decay": 1.0}}, ["engine.ema_decay", "1.0", "less than 1"]),
         ({"engine": {"compile": True}}, ["engine.compile", "True", "'inductor'"]),
         ({"engine": {"early_stopping": {"patienc": 3}}}, ["engine.early_stopping.patienc", "min_delta_px, patience"]),

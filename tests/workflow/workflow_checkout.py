@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,20 @@ class Checkout:
 
     root: Path
 
-    def snakemake(self, folder: Path, *arguments: str, check: bool = True) -> str:
-        """Run Snakemake with `folder` as working directory; its output, standard error included."""
+    def snakemake(
+        self, folder: Path, *arguments: str, check: bool = True, variables: Mapping[str, str] | None = None
+    ) -> str:
+        """Run Snakemake with `folder` as working directory; its output, standard error included.
+
+        `variables` are added to the environment; PATH goes before the user's own.
+        """
+        added = dict(variables or {})
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.root / "Snakefile")]
         environment = {
             **os.environ,
             "PYTHONPATH": str(self.root / "src"),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            **added,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{added.get('PATH', os.environ['PATH'])}",
         }
         done = subprocess.run(
             [*command, "--directory", str(folder), *arguments],

@@ -64,6 +64,23 @@ def gpu(wildcards):
     return 1 if config_of(wildcards).compute.device == "cuda" else 0
 
 
+def training_threads(wildcards):
+    """Threads of ANT and ERA: those of each GPU's process."""
+    return threads(wildcards) * config_of(wildcards).compute.gpus
+
+
+def training_gpus(wildcards):
+    """GPUs of ANT and ERA; everything else fits on one."""
+    return gpu(wildcards) * config_of(wildcards).compute.gpus
+
+
+def launch(wildcards, output):
+    """What starts ANT and ERA: one process for each GPU. Not recorded, since section `compute` is."""
+    n_gpus = config_of(wildcards).compute.gpus
+    several = f"torch.distributed.run --standalone --nproc-per-node={n_gpus} -m "
+    return f"python -m {several if n_gpus > 1 else ''}eap"
+
+
 def emonet(wildcards):
     """Whether the labels are read by EmoNet."""
     return config_of(wildcards).labels.source == "emonet"
@@ -128,6 +145,23 @@ def evaluations(table):
     """A table of every experiment and seed."""
     path = f"results/evaluation/{{experiment}}/seed={{seed}}/{table}.parquet"
     return expand(path, experiment=EXPERIMENTS.configs, seed=cfg.seeds)
+
+
+def memory(megabytes):
+    """Memory of a job, twice as much at each retry: what was killed for lack of it gets through (profile `slurm`)."""
+    return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
+
+
+def training_memory(phase):
+    """Megabytes of ANT or ERA: on the CPU they grow with the pixels of a batch (20 GB measured for 4 x 8 x 256 x 256)."""
+
+    def megabytes(wildcards, attempt):
+        config = config_of(wildcards)
+        section = getattr(config, phase)
+        share = section.batch_size * section.rendered_frames * config.model.image_size**2 / (4 * 8 * 256**2)
+        return memory(8000 * config.compute.gpus if gpu(wildcards) else 4000 + round(20000 * share))(wildcards, attempt)
+
+    return megabytes
 
 
 def tracking(wildcards, output):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import safetensors.torch
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from eap.digest import file_sha256, text_digest
 from eap.stage import StageError
+from eap.urls import fill_in, mask
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,16 @@ def find_weights(settings: Any, wanted: Wanted) -> Path:
         if not path.is_file():
             raise StageError(f"{wanted.key}.path: {path} is not a file; {remedy}")
     else:
-        name = settings.url.rpartition("/")[2]
-        path = Path(torch.hub.get_dir(), "checkpoints", f"{text_digest(settings.url)}-{name}")
+        path = cached_weights(settings)
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                torch.hub.download_url_to_file(settings.url, str(path), hash_prefix=settings.sha256, progress=False)
+                url = fill_in(settings.url)
+                torch.hub.download_url_to_file(url, str(path), hash_prefix=settings.sha256, progress=False)
             except (OSError, RuntimeError, ValueError) as error:
-                raise StageError(f"{wanted.who} could not be fetched to {path} ({error}); {remedy}") from error
+                raise StageError(
+                    f"{wanted.who} could not be fetched to {path} ({mask(str(error))}); {remedy}"
+                ) from None
     found = file_sha256(path)
     if settings.sha256 is not None and not found.startswith(settings.sha256):
         raise StageError(
@@ -75,6 +79,14 @@ def find_weights(settings: Any, wanted: Wanted) -> Path:
             f"your own set {wanted.key}.sha256 to their digest, or to null"
         )
     return path
+
+
+def cached_weights(settings: Any) -> Path:
+    """Where the copy of `url` lies once it is fetched: torchvision's or face-alignment's own copy, if there is one."""
+    name = urlsplit(settings.url).path.rpartition("/")[2]
+    folder = Path(torch.hub.get_dir(), "checkpoints")
+    theirs = folder / name
+    return theirs if theirs.is_file() else folder / f"{text_digest(settings.url)}-{name}"
 
 
 def read_state(path: Path, wanted: str) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ clip's own voice and head pose.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -19,6 +20,7 @@ from eap.data.clip_landmarks import detect_landmarks
 from eap.data.clip_store import Clip, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.pose import LANDMARK_SCALE_PX
+from eap.data.row_groups import iterate_clips
 from eap.evaluation.levels import level_key
 from eap.schemas import read_table
 
@@ -58,9 +60,18 @@ class Source:
 
 
 def read_levels(data: PreparedData) -> pd.DataFrame:
-    """Columns level and sentence of each clip id: what the catalog says about how, and what, was spoken."""
-    clips = read_table(data.clips, "clips", ["clip_id", "intensity_level", "sentence"]).set_index("clip_id")
+    """Columns level, sentence and labelled of each clip id: what the catalog says about how, and what, was spoken."""
+    columns = ["clip_id", "intensity_level", "sentence", "labelled"]
+    clips = read_table(data.clips, "clips", columns).set_index("clip_id")
     return clips.rename(columns={"intensity_level": "level"}).astype(object).where(clips.notna().to_numpy(), None)
+
+
+def read_sound(data: PreparedData, clip_ids: set[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """int16 samples of the given clips."""
+    for path in data.shards("audio"):
+        for clip_id, table in iterate_clips(path, "audio"):
+            if clip_id in clip_ids:
+                yield clip_id, np.frombuffer(table["pcm16"][0].as_py(), np.int16)
 
 
 def choose_clips(store: ClipStore, most: int) -> list[str]:

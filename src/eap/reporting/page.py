@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eap.experiments import BASE
 from eap.files import write_text
+from eap.housekeeping import disk_use
 from eap.reporting import score_tables, tables
 from eap.reporting.bias import Matrix, bias_matrices, seen_tables, share_plots
 from eap.reporting.breakdown import PARTS, breakdown_panels
@@ -21,6 +22,7 @@ from eap.reporting.embedding_map import embedding_maps
 from eap.reporting.grid import grids
 from eap.reporting.losses import loss_panels
 from eap.reporting.metrics import VARIANTS, definitions, describe, judge_key, variant_key
+from eap.reporting.offsets import offset_view
 from eap.reporting.paired import call_rows, control_calls, experiment_calls, experiment_rows
 from eap.reporting.probes import probe_rows
 from eap.reporting.provenance import configuration, file_rows, program
@@ -29,6 +31,8 @@ from eap.reporting.saturation import saturations
 from eap.reporting.verdict import lmd_bars, verdict
 from eap.stage import StageResult
 
+NO_RESULTS = ("logs", "benchmarks", "mlflow", "checkpoints", "report")
+"""Folders that differ between two runs of the same results."""
 MAX_LISTED = 300
 """Clips set aside that are listed one by one; the counts always cover all."""
 
@@ -97,7 +101,7 @@ def summary_values(config: Any, found: Results) -> dict[str, Any]:
         "verdict": verdict(own, found.scores, found.comparisons),
         "bars": lmd_bars(own, found.scores),
         "claims": claims(found.comparisons, found.probes, flags),
-        "cautions": cautions(found, config.seeds),
+        "cautions": cautions(found, config.seeds, config.evaluation.weights),
         "headline": score_tables.headline_table(found.summary, BASE, found.scores),
         "experiments": experiment_rows(found.experiments),
     }
@@ -109,6 +113,7 @@ def score_values(found: Results) -> dict[str, Any]:
     return {
         "score_tables": score_tables.score_tables(found.own_summary, found.scores),
         "undefined_clips": score_tables.undefined_clips(found.scores),
+        "offsets": offset_view(found.offsets),
         "control_calls": control_calls(found.comparisons),
         "experiment_calls": experiment_calls(found.comparisons),
         "call_rows": call_rows(found.comparisons),
@@ -159,4 +164,5 @@ def data_values(config: Any, found: Results) -> dict[str, Any]:
         "matrix": matrix,
         "corpus": describe_corpus(found.data, found.clips, config.video.fps, config.video.size),
         "shapes": found.shapes.sort_values("speaker_id").to_dict("records"),
+        "disk": disk_use(found.root, without=NO_RESULTS),
     }

@@ -28,16 +28,7 @@ from eap.training import processes
 from eap.training.augment import augment_voice
 from eap.training.build import build_ant, build_discriminator, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
-from eap.training.engine import (
-    at_times,
-    choose_times,
-    critics_frames,
-    finish,
-    frozen,
-    run_steps,
-    sample_frames,
-    warm_up,
-)
+from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
 from eap.training.held_out import EarlyStop, release, validate
 from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
 from eap.training.updates import Updates
@@ -51,7 +42,7 @@ class AntPhase:
     def __init__(self, config: Any, reconstruction: Reconstruction) -> None:
         device = config.compute.device
         self.weights, self.critics = ant_weights(config.loss), config.critics
-        self.rendered, self.lr_warmup = config.ant.rendered_frames, config.ant.lr_warmup
+        self.lr_warmup = config.ant.lr_warmup
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
         self.critic = build_discriminator(config, branches=1).to(device)
@@ -75,11 +66,10 @@ class AntPhase:
         return identity, motion, shape_loss(self.ant.shape(motion, None), batch.shape_BTP2, batch.mask_BT)
 
     def generate(self, batch: Batch) -> tuple[Tensor, Tensor, Batch]:
-        """Neutral frames (e = 0) of some of each sample's times, L_shape of all, and the batch at those times."""
+        """Neutral frames (e = 0) at the rendered times, L_shape at all, and the batch at the rendered times."""
         identity, motion, shape = self.motion(batch)
-        index_BR = choose_times(batch.mask_BT, self.rendered)
-        shown = batch.at(index_BR)
-        return self.ant.render(identity, at_times(motion, index_BR), shown.pose_BTP2, None), shape, shown
+        shown = batch.rendered()
+        return self.ant.render(identity, batch.at_rendered(motion), shown.pose_BTP2, None), shape, shown
 
     def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
         """Steps of L_shape alone: nothing is rendered, so each costs a fraction of a full step. CHOSEN.
@@ -116,11 +106,11 @@ class AntPhase:
 
     @torch.no_grad()
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The frames it generates for a batch, at some of its times, and the real ones."""
+        """The frames it generates for a batch, and the real ones."""
         self.ant.eval()
         generated, _, shown = self.generate(batch)
         self.ant.train()
-        return generated, shown.target_BTCHW
+        return generated, shown.target_BRCHW
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -184,24 +174,25 @@ def _train(
     store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     section = config.ant
 
-    def sampler(split: str) -> WindowSampler:
+    def sampler(split: str, rendered: int) -> WindowSampler:
         return WindowSampler(
             store, split, config.emotions, section.frames, config.audio, section.p_emotional_source,
-            section.neutralization, others=config.critics.real == "any",
+            section.neutralization, rendered, config.critics.real == "any" and rendered > 0,
         )  # fmt: skip
 
-    training, held_out = sampler("train"), sampler("validation")
+    training, held_out = (sampler(split, section.rendered_frames) for split in ("train", "validation"))
+    warming_up = sampler("train", 0)
     phase = AntPhase(config, build_reconstruction(config, load_student(student, config)))
 
-    def draw(step: int, key: str = "batch_size", sampler: WindowSampler = training) -> Batch:
+    def draw(step: int, sampler: WindowSampler = training, key: str = "batch_size") -> Batch:
         size = getattr(section, key)
         mine = processes.share(size, f"ant.{key}")
         batch = sampler.neutral_batch(seed, step, size)
-        if sampler is training:
+        if sampler is not held_out:
             batch = augment_voice(batch, section, config.audio.max_abs, np.random.default_rng([seed, step, 4]))
         return batch.rows(mine).to(config.compute.device)
 
-    fixed = [draw(i, sampler=held_out) for i in range(VALIDATION_BATCHES) if held_out.by_emotion["neutral"]]
+    fixed = [draw(i, held_out) for i in range(VALIDATION_BATCHES) if held_out.by_emotion["neutral"]]
     sources = [data.splits, data.labels]
     record = {
         "stage": "train-ant", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
@@ -213,7 +204,7 @@ def _train(
     checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers, others)
     if not checkpoint.path.is_file():
         steps, every = section.warmup_steps, section.checkpoint_every
-        phase.warm_up(lambda step: draw(step, "warmup_batch_size"), steps, checkpoint, every)
+        phase.warm_up(lambda step: draw(step, warming_up, "warmup_batch_size"), steps, checkpoint, every)
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     rows = run_steps(
         name=f"ant seed {seed}",

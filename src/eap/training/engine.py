@@ -227,27 +227,10 @@ def critics_frames(batch: Batch, kind: str) -> tuple[Tensor, Tensor]:
     ``targets``: one of each target. ``any``: what the sampler drew from all training clips.
     """
     if kind == "targets":
-        return sample_frames(batch.target_BTCHW, batch.mask_BT), batch.emotion_B
+        return sample_frames(batch.target_BRCHW, batch.mask_BT), batch.emotion_B
     if batch.other_BCHW is None or batch.other_emotion_B is None:
         raise ValueError(f"critics.real {kind!r}: the batch brings no other frames; the sampler needs others=True")
     return batch.other_BCHW, batch.other_emotion_B
-
-
-def choose_times(mask_BT: Tensor, count: int) -> Tensor:
-    """Times of each sample at random, without repetition and in order, valid ones first: int64 ``[B, R]``.
-
-    R is `count`, or T where the samples are shorter. Rendering some times of a long window teaches more per operation
-    than rendering all of a short one: neighbouring frames hardly differ, and motion is cheap (ADR 20).
-    """
-    count = min(count, mask_BT.shape[1])
-    chance_BT = processes.draw_rows(lambda n: torch.rand(n, mask_BT.shape[1]), len(mask_BT))
-    order = (chance_BT + mask_BT.cpu()).topk(count, dim=1).indices
-    return order.sort(dim=1).values.to(mask_BT.device)
-
-
-def at_times(values_BT: Tensor, index_BR: Tensor) -> Tensor:
-    """``[B, T, ...]`` at the times that `choose_times` chose: ``[B, R, ...]``."""
-    return values_BT[torch.arange(len(index_BR), device=index_BR.device)[:, None], index_BR]
 
 
 def optimise(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -30,16 +30,7 @@ from eap.stage import Log, StageResult
 from eap.training import processes
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
-from eap.training.engine import (
-    at_times,
-    choose_times,
-    critics_frames,
-    finish,
-    frozen,
-    run_steps,
-    sample_frames,
-    warm_up,
-)
+from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
 from eap.training.held_out import EarlyStop, release, validate
 from eap.training.processes import gathered
 from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
@@ -56,7 +47,7 @@ class EraPhase:
         self.p_zero_emotion = config.era.p_zero_emotion
         self.loss, self.critics = config.loss, config.critics
         self.frozen_ant = config.era.ant == "frozen"
-        self.rendered, self.lr_warmup = config.era.rendered_frames, config.era.lr_warmup
+        self.lr_warmup = config.era.lr_warmup
         self.era_weights, self.backbone_weights = era_weights(config.loss), backbone_weights(config.loss)
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
@@ -98,12 +89,10 @@ class EraPhase:
         return identity, self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
 
     def generate(self, batch: Batch, e_BTD: Tensor) -> tuple[Tensor, Tensor, Batch]:
-        """Frames with emotion e at some of each sample's times, L_shape of all, and the batch at those times."""
+        """Frames with emotion e at the rendered times, L_shape at all, and the batch at the rendered times."""
         identity, motion = self.motion(batch)
         shape = shape_loss(self.ant.shape(motion, e_BTD), batch.shape_BTP2, batch.mask_BT)
-        index_BR = choose_times(batch.mask_BT, self.rendered)
-        shown = batch.at(index_BR)
-        motion, e = at_times(motion, index_BR), at_times(e_BTD, index_BR)
+        shown, motion, e = batch.rendered(), batch.at_rendered(motion), batch.at_rendered(e_BTD)
         return self.ant.render(identity, motion, shown.pose_BTP2, e), shape, shown
 
     def hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -152,7 +141,7 @@ class EraPhase:
 
     def _seen(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """L_inten and L_cls on real frames, and F's features of them."""
-        seen = self.features(batch.target_BTCHW)
+        seen = self.features(batch.target_BRCHW)
         terms = {
             "inten": self.intensity_loss(self.theta(seen), batch),
             "cls": classification_loss(self.phi(seen), batch.emotion_B, batch.mask_BT),
@@ -230,17 +219,17 @@ class EraPhase:
         terms = self._heard(batch, e)
         terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
         heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
-        seen_terms, _ = self._seen(batch.at(choose_times(batch.mask_BT, self.rendered)))
+        seen_terms, _ = self._seen(batch.rendered())
         seen, seen_values = weighted_sum(seen_terms, self.backbone_weights)
         return heard + seen, values | {f"real_{k}": v for k, v in seen_values.items()}
 
     @torch.no_grad()
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The frames it generates for a batch, at some of its times, and the real ones."""
+        """The frames it generates for a batch, and the real ones."""
         self.ant.eval()
         generated, _, shown = self.generate(batch, self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT))
         self.ant.train()
-        return generated, shown.target_BTCHW
+        return generated, shown.target_BRCHW
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -300,7 +289,7 @@ def _train(
     def sampler(split: str) -> WindowSampler:
         return WindowSampler(
             store, split, config.emotions, section.frames, config.audio, section.p_emotional_source,
-            section.neutralization, others=config.critics.real == "any",
+            section.neutralization, section.rendered_frames, config.critics.real == "any",
         )  # fmt: skip
 
     training, held_out = sampler("train"), sampler("validation")

@@ -45,7 +45,7 @@ class Reconstruction(nn.Module):
 
     def terms(self, generated_BTCHW: Tensor, batch: Batch) -> dict[str, Tensor]:
         """L_lip (Eq. 1), L_per (Eq. 2) and L_mouth of frames against the batch's own, over the valid ones."""
-        mask_BT, real_BTCHW = batch.mask_BT, batch.target_BTCHW
+        mask_BT, real_BTCHW = batch.mask_BT, batch.target_BRCHW
         shape = mask_BT.shape
         lips = to_grid(driving_landmarks(batch.pose_BTP2, batch.shape_BTP2)[:, :, LIPS])
         generated_lips, generated = self._judge(generated_BTCHW.flatten(0, 1))

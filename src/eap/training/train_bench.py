@@ -59,8 +59,8 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
     device, section = config.compute.device, config.ant
     store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     sampler = WindowSampler(
-        store, "train", config.emotions, section.frames, config.audio,
-        section.p_emotional_source, section.neutralization, others=config.critics.real == "any",
+        store, "train", config.emotions, section.frames, config.audio, section.p_emotional_source,
+        section.neutralization, section.rendered_frames, config.critics.real == "any",
     )  # fmt: skip
     if not sampler.ids:
         raise StageError(f"{data.root}: holds no training clip")

@@ -26,11 +26,27 @@ def found(histories: Histories | None = None, **changes: list[dict[str, Any]]) -
         "comparisons": [{**base, "metric": "lmd", "verdict": "better"}],
         "splits": [{"clip_id": str(i), "speaker_id": str(i % 8), "split": "test"} for i in range(16)],
         "experiments": [{"experiment": "base"}],
+        "offsets": [{"clip_id": "a", "injected": 3, "found": 3}],
     }
     tables = {name: table(name, own) for name, own in (rows | changes).items()}
     own = SimpleNamespace(own_summary=tables["summary"], histories=histories or {}, **tables)
-    told = cautions(own, (0, 1, 2))
+    told = cautions(own, (0, 1, 2), SimpleNamespace(syncnet="a.model", emonet=None, lpips="b.pth", inception=None))
     return {caution.title: caution for caution in told}
+
+
+def test_an_expert_that_misses_lags_is_a_serious_matter() -> None:
+    assert not found()["Sync expert"].serious
+    missed = found(offsets=[{"clip_id": "a", "injected": 3, "found": 2}])["Sync expert"]
+    assert missed.serious
+    assert "exactly in 0 % of 1 test clip of real video" in missed.text
+    assert found(offsets=[{"clip_id": "a", "injected": 3, "reason": "silent"}])["Sync expert"].serious
+
+
+def test_scores_that_need_weights_are_named_with_the_key_that_gives_them() -> None:
+    said = found()["Absent"].text
+    assert "EmoNet's judgement of emotion (EmoNet, 8 classes, https://" in said
+    assert "set evaluation.weights.emonet; FID (" in said
+    assert "SyncNet" not in said
 
 
 METRICS = ("lmd", "pcc_intensity/era", "ccc_intensity/era")

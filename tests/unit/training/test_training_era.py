@@ -123,7 +123,7 @@ def test_d_e_learns_each_sample_on_its_own_branch(student_file, batch):
 def test_step_b_moves_f_theta_phi_only(student_file, batch):
     phase = make(student_file)
     before = {name: weights(m) for name, m in phase.modules.items()}
-    seen_before = phase.features(batch.target_BTCHW)
+    seen_before = phase.features(batch.target_BRCHW)
     values, seen = phase._backbone_step(batch)
     assert set(values) == {"inten", "cls"}
     assert moved(phase, before) == {"backbone", "theta", "phi"}

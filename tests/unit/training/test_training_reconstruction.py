@@ -39,7 +39,7 @@ def against(frames, mask=MASK):
     """The batch whose targets are these frames."""
     torch.manual_seed(0)
     batch = random_batch(tiny_config(), *mask.shape)
-    return replace(batch, target_BTCHW=frames, mask_BT=mask)
+    return replace(batch, target_BRCHW=frames, mask_BT=mask)
 
 
 def test_equal_frames_lose_nothing(reconstruction, clip):
