@@ -316,7 +316,8 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     # paired tests on the same clips: `experiment`, `variant` against `other`, `other_variant` (either the experiments
     # or the variants differ). difference = mean - other_mean; low, high: its 95 % interval; p: sign-flip permutation
-    # over speakers; p_holm: Holm-corrected over all rows of one pair. verdict "better" | "worse" | "different" (no
+    # over speakers; p_holm: Holm-corrected over the rows of one pair and family (primary | secondary, see
+    # eap.evaluation.pairs). verdict "better" | "worse" | "different" (no
     # direction is known) | "not distinguishable" | "not comparable"; reason says why for the last two
     "comparisons": _schema(
         experiment=pa.string(),
@@ -324,6 +325,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         other=pa.string(),
         other_variant=pa.string(),
         metric=pa.string(),
+        family=pa.string(),
         mean=pa.float64(),
         other_mean=pa.float64(),
         difference=pa.float64(),

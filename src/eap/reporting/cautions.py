@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from eap.evaluation.pairs import ALPHA, PRIMARY
 from eap.evaluation.weights import absent
 from eap.experiments import BASE
 from eap.reporting.metrics import Metric, describe, group_title, sort_key
@@ -144,9 +145,10 @@ def _untold(comparisons: pd.DataFrame) -> Caution:
 def _spread(splits: pd.DataFrame, seeds: tuple[int, ...]) -> Caution:
     test = splits[splits["split"] == "test"]
     n = test["speaker_id"].nunique()
-    least = f"; no paired test over {n} speaker{_s(n)} can give a p below {min(2 / 2**n, 1):.2g}"
+    smallest = min(len(PRIMARY) * 2 / 2**n, 1)
+    least = f"; {len(PRIMARY)} primary tests over {n} speaker{_s(n)} give a corrected p of {smallest:.2g} at least"
     text = f"{len(seeds)} seed{_s(len(seeds))}, {len(test)} test clips, {n} test speaker{_s(n)}{least}."
-    return Caution("Small numbers", text, "protocol", n < 6 or len(seeds) < 3)
+    return Caution("Small numbers", text, "protocol", smallest >= ALPHA or len(seeds) < 3)
 
 
 def _s(n: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from eap.evaluation.pairs import PRIMARY
 from eap.experiments import BASE
 from eap.files import write_text
 from eap.housekeeping import disk_use
@@ -81,6 +82,7 @@ def render(config: Any, found: Results) -> str:
         **data_values(config, found),
         "config": config,
         "describe": describe,
+        "primary": PRIMARY,
         "variants": VARIANTS,
         "losses": losses,
         "loss_choices": [(panel["experiment"], panel["experiment"]) for panel in losses],

@@ -77,7 +77,7 @@ def test_where_all_is_well_nothing_is_serious() -> None:
     assert told["Undefined"].text == "No score."
     assert told["Flagged"].text == "No metric: each tells real video from its controls."
     assert told["Small numbers"].text == (
-        "3 seeds, 16 test clips, 8 test speakers; no paired test over 8 speakers can give a p below 0.0078."
+        "3 seeds, 16 test clips, 8 test speakers; 4 primary tests over 8 speakers give a corrected p of 0.031 at least."
     )
 
 
@@ -107,4 +107,4 @@ def test_few_speakers_and_undecided_tests_are_serious() -> None:
         "1 of 3 paired tests (0 against controls, 3 between experiments); 1 more compare what cannot be compared."
     )
     assert told["Small numbers"].serious
-    assert "1 test speaker; no paired test over 1 speaker can give a p below 1." in told["Small numbers"].text
+    assert "4 primary tests over 1 speaker give a corrected p of 1 at least." in told["Small numbers"].text
