@@ -1,4 +1,4 @@
-"""Speech with timed phonemes from espeak-ng, shaped word by word, and coloured by the emotion that it carries.
+"""Speech with timed phonemes from espeak-ng, shaped word by word.
 
 The library comes with the package `espeakng-loader`. Its licence is GPL-3; it is loaded at run time and is no part of
 this project.
@@ -15,7 +15,6 @@ from xml.sax.saxutils import escape
 
 import espeakng_loader
 import numpy as np
-from scipy.signal import butter, sosfilt
 
 from eap.data.phantom.identity import Voice
 from eap.data.phantom.visemes import Segment
@@ -155,26 +154,3 @@ def _synthesize(text: str, voice: Voice) -> tuple[np.ndarray, list[_Heard], int]
     if not blocks:
         raise RuntimeError(f"espeak-ng said nothing for {text!r}")
     return np.concatenate(blocks), events, rate
-
-
-def colour(
-    waveform: np.ndarray, gain_db: np.ndarray, tilt_db: np.ndarray, rough: np.ndarray, tremble: np.ndarray
-) -> np.ndarray:
-    """Loudness and timbre that follow an emotion through an utterance; every argument but the first is ``[L]`` too.
-
-    Parameters
-    ----------
-    gain_db
-        Loudness.
-    tilt_db
-        Level above 1.5 kHz relative to below: positive is bright and tense, negative dull and soft.
-    rough, tremble
-        Depth, 0 to 1, of a 70 Hz and of a 6 Hz modulation of the amplitude.
-    """
-    high = sosfilt(butter(1, 1500, "high", fs=SAMPLE_RATE, output="sos"), waveform)
-    t = np.arange(len(waveform)) / SAMPLE_RATE
-    shaped = (waveform - high) + high * 10 ** (tilt_db / 20)
-    shaped *= 10 ** (gain_db / 20)
-    shaped *= 1 - rough * (0.5 + 0.5 * np.sin(2 * np.pi * 70 * t))
-    shaped *= 1 - tremble * (0.5 + 0.5 * np.sin(2 * np.pi * 6 * t))
-    return np.tanh(shaped).astype(np.float32)

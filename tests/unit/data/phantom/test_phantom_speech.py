@@ -9,7 +9,7 @@ import pytest
 
 from eap.data.phantom.identity import Voice, make_identity
 from eap.data.phantom.sentences import SENTENCES
-from eap.data.phantom.speech import SAMPLE_RATE, Prosody, colour, speak
+from eap.data.phantom.speech import SAMPLE_RATE, Prosody, speak
 from eap.data.phantom.visemes import to_visemes
 
 VOICE = make_identity(0, 0).voice
@@ -75,14 +75,3 @@ def test_every_sentence_of_every_corpus_can_be_said() -> None:
         to_visemes(said.phonemes)  # raises on an unknown phoneme
         lengths.append(len(said.phonemes))
     assert np.std(lengths) > 3  # of varied rhythm: their lengths alone say that
-
-
-def test_colour_changes_loudness_and_brightness() -> None:
-    noise = np.random.default_rng(0).normal(0, 0.02, SAMPLE_RATE).astype(np.float32)
-    zero = np.zeros(len(noise))
-    loud = colour(noise, zero + 6, zero, zero, zero)
-    bright = colour(noise, zero, zero + 6, zero, zero)
-    assert loud.std() / noise.std() == pytest.approx(2.0, rel=0.02)
-    power = np.abs(np.fft.rfft(bright)) ** 2 / np.abs(np.fft.rfft(noise)) ** 2
-    assert np.median(power[5000:]) > 3  # Hz: the transform has one bin per Hz
-    assert np.median(power[50:300]) < 1.1
