@@ -40,6 +40,8 @@ PRESETS = Path("workflow/presets")
 N_CORES = os.cpu_count() or 1
 NOT_ALL_SCORED = 3
 """Exit code of `eap score` if anything failed (1: a fault of what was asked; 2: of the command line)."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
 """Of those that torchrun starts; it alone tracks and prints."""
 
@@ -468,7 +470,11 @@ def score(
     tasks, unpaired = (
         pair_by_name(reference, generated) if pairs is None else (read_pairs(pairs, reference, generated), {})
     )
-    summary = score_folders(tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True))
+    try:
+        summary = score_folders(tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True))
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what was scored is kept in {out}: the same command goes on from there", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     print_summary(summary, Console(markup=False, highlight=False, emoji=False))
     if summary["counts"]["clips"] > summary["counts"]["scored"]:
         raise typer.Exit(NOT_ALL_SCORED)
