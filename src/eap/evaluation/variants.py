@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -75,13 +76,23 @@ def read_sound(data: PreparedData, clip_ids: set[str]) -> Iterator[tuple[str, np
 
 
 def choose_clips(store: ClipStore, most: int) -> list[str]:
-    """Test clips, spread over speakers and emotions: one of each speaker in turn, each speaker's emotions in turn."""
+    """Test clips, spread over speakers and emotions: one of each speaker in turn, each speaker's emotions in turn.
+
+    Every speaker begins with another emotion, and within an emotion with another clip: otherwise a few clips of many
+    people would all be angry, and all of the level whose name sorts first.
+    """
     rows = store.clips.loc[store.ids("test")]
-    per_speaker = [
-        in_turn([sorted(group.index) for _, group in own.groupby("emotion", sort=True)])
-        for _, own in rows.groupby("speaker_id", sort=True)
-    ]
+    per_speaker = []
+    for first, (_, own) in enumerate(rows.groupby("speaker_id", sort=True)):
+        emotions = [sorted(group.index) for _, group in own.groupby("emotion", sort=True)]
+        per_speaker.append(in_turn(_turned([_turned(ids, first + i) for i, ids in enumerate(emotions)], first)))
     return in_turn(per_speaker)[:most]
+
+
+def _turned(values: list[Any], by: int) -> list[Any]:
+    """The list from another place on, its beginning at the end."""
+    at = by % len(values)
+    return values[at:] + values[:at]
 
 
 def in_turn(groups: list[list[str]]) -> list[str]:

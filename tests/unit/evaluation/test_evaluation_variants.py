@@ -64,6 +64,16 @@ def test_chosen_clips_spread_over_speakers_and_emotions():
     assert choose_clips(store, 5) == choose_clips(store, 5)
 
 
+def test_one_clip_of_each_speaker_shows_every_emotion_and_level():
+    """Three people, three emotions, three levels: whoever is asked for one clip of each gets no angry crowd."""
+    rows = [(f"{w}/{e}/level_{n}", w, e) for w in "abc" for e in ("angry", "happy", "sad") for n in (1, 2, 3)]
+    chosen = choose_clips(table_store(rows), 3)
+    assert chosen == ["a/angry/level_1", "b/happy/level_3", "c/sad/level_2"]
+    all_of_them = pd.DataFrame([c.split("/") for c in choose_clips(table_store(rows), 9)])
+    assert all_of_them.groupby([0, 1]).size().tolist() == [1] * 9
+    assert (all_of_them.groupby(1)[2].nunique() > 1).all()
+
+
 def test_source_is_another_clip_of_another_emotion(store):
     for clip_id in SPLIT_OF:
         source = choose_source(store, store[clip_id])
@@ -131,5 +141,5 @@ def test_reencoding_loses_little_and_no_frame(store, tmp_path):
 def test_levels_come_from_the_catalog(tiny_data):
     found = read_levels(tiny_data)
     assert sorted(found.index) == sorted(SPLIT_OF)
-    assert found.columns.tolist() == ["level", "sentence"]
+    assert found.columns.tolist() == ["level", "sentence", "labelled"]
     assert found["level"].get("ann/happy-1.mp4") is None
