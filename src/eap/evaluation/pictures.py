@@ -1,7 +1,7 @@
 """What a video's pictures are worth beside the recording's, whatever the lips do.
 
 PSNR, SSIM and LPIPS at the model's size, frame by frame: the recording at this size is the reference, so what the size
-itself costs is not in them. Identity at 256 px, every fifth frame, as `eap score` measures it. FID over all frames.
+itself costs is not in them. Identity at 256 px, once a second (`eap score`: five times). FID over all frames.
 LSE of the published SyncNet with the clip's own sound, whatever voice the video was made from.
 """
 
@@ -15,11 +15,14 @@ from eap.data.cached_frames import resize_frame
 from eap.data.clip_store import Clip
 from eap.data.pose import LANDMARK_SCALE_PX
 from eap.evaluation.frechet import MIN_FRAMES, FrechetDistance
-from eap.evaluation.identity import EVERY, compare_faces, embed_faces
+from eap.evaluation.identity import compare_faces, embed_faces
 from eap.evaluation.image import mean_psnr, psnr, ssim
 from eap.evaluation.networks import Networks
 from eap.evaluation.scores import Value, score_rows
 from eap.evaluation.syncnet import score_sync, to_syncnet_frame
+
+IDENTITY_EVERY = 25
+"""Frames between two whose faces are compared (CHOSEN: at 30 ms each, every fifth would be most of scoring)."""
 
 
 class Pictures:
@@ -115,5 +118,5 @@ def _pixels(frames: np.ndarray, real: np.ndarray) -> list[Value]:
 
 
 def _embed(frames: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    large = [resize_frame(np.ascontiguousarray(frame), int(LANDMARK_SCALE_PX)) for frame in frames[::EVERY]]
-    return embed_faces(np.stack(large), landmarks[::EVERY])
+    large = [resize_frame(np.ascontiguousarray(frame), int(LANDMARK_SCALE_PX)) for frame in frames[::IDENTITY_EVERY]]
+    return embed_faces(np.stack(large), landmarks[::IDENTITY_EVERY])

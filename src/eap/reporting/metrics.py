@@ -151,7 +151,7 @@ _KNOWN = {
         ),
         Metric(
             "identity_cosine", "Identity, cosine", "pictures", "", "higher",
-            "Cosine between dlib's embeddings of both faces, every fifth frame.",
+            "Cosine between dlib's embeddings of both faces, once a second.",
         ),
         Metric(
             "identity_distance", "Identity, distance", "pictures", "", "lower",
