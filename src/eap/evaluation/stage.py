@@ -32,6 +32,7 @@ from eap.evaluation.variants import (
     read_levels,
     read_sound,
     read_video,
+    roll_voice,
 )
 from eap.files import atomic_path, safe_name
 from eap.schemas import write_table
@@ -124,7 +125,11 @@ def render_variants(setup: Setup, clip: Clip, source: Source) -> dict[str, np.nd
     def speak(mel_TM: np.ndarray, gain: float) -> np.ndarray:
         return setup.face.speak(source.frame_HWC, source.points_P2, source.pose_P2, mel_TM, clip.pose_TP2, gain)
 
-    shown = {"generated": speak(clip.mel_TM, 1.0), "neutral": speak(clip.mel_TM, 0.0)}
+    shown = {
+        "generated": speak(clip.mel_TM, 1.0),
+        "neutral": speak(clip.mel_TM, 0.0),
+        "rolled": speak(roll_voice(clip.mel_TM), 1.0),
+    }
     voice = choose_voice(setup.store, setup.chosen, clip)
     if voice is None:
         print(f"evaluate: {clip.clip_id} is the only clip, so there is no other voice for 'shuffled'", flush=True)

@@ -25,9 +25,11 @@ from eap.data.row_groups import iterate_clips
 from eap.evaluation.levels import level_key
 from eap.schemas import read_table
 
-GENERATED = ("generated", "neutral", "shuffled")
+GENERATED = ("generated", "neutral", "shuffled", "rolled")
 """Made by a model. generated: g = 1. neutral: g = 0. shuffled: g = 1 with another clip's voice, scored against this
-clip and its own voice: what is left of a score is not owed to the voice."""
+clip and its own voice: what is left of a score is not owed to the voice. rolled: g = 1 with the clip's own voice, begun
+`ROLL_FRAMES` later and its end put first: the same sounds at the wrong times. Sentences that share their timing (GRID)
+help a shuffled voice, not this one."""
 
 CONTROLS = ("real", "reencoded", "still", "shifted")
 """Made by no model. real: the recording at the model's size. reencoded: that through x264 at `evaluation.crf`, as the
@@ -35,6 +37,8 @@ written videos are. still: the source frame, repeated. shifted: the recording, i
 
 VARIANTS = (*GENERATED, *CONTROLS)
 SHIFT_FRAMES = 5
+ROLL_FRAMES = 37
+"""About 1.5 s (CHOSEN)."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,11 @@ def choose_voice(store: ClipStore, chosen: list[str], clip: Clip) -> Clip | None
 def fit_length(mel_TM: np.ndarray, length: int) -> np.ndarray:
     """A voice's mel columns cut, or repeated from the start, to `length` frames."""
     return np.resize(mel_TM, (length, mel_TM.shape[1]))
+
+
+def roll_voice(mel_TM: np.ndarray, frames: int = ROLL_FRAMES) -> np.ndarray:
+    """A voice's mel columns rolled by `frames`: what was said at frame t is said at t + `frames`, wrapping around."""
+    return np.roll(mel_TM, frames, axis=0)
 
 
 def delay(values_T: np.ndarray, frames: int = SHIFT_FRAMES) -> np.ndarray:

@@ -19,6 +19,7 @@ VARIANTS: dict[str, tuple[str, str]] = {
     "reencoded": ("Real, re-encoded", "upper bound of what is written: the same through x264"),
     "still": ("Still frame", "control: the source frame, copied to every frame"),
     "shuffled": ("Shuffled voice", "control: generated from another clip's voice, scored against this clip"),
+    "rolled": ("Rolled voice", "control: generated from the clip's own voice, 1.5 s out of step"),
     "shifted": ("Real, 5 frames late", "control: the recording, its sound 0.2 s too early"),
 }
 """Rows of the score tables: label and role."""

@@ -11,6 +11,7 @@ from tiny_data import SPLIT_OF
 from eap.data.encode import write_video
 from eap.evaluation.controls import reencode
 from eap.evaluation.variants import (
+    ROLL_FRAMES,
     choose_clips,
     choose_source,
     choose_source_of,
@@ -20,6 +21,7 @@ from eap.evaluation.variants import (
     fit_length,
     read_levels,
     read_video,
+    roll_voice,
 )
 
 TEST_CLIPS = ["ann/happy-1.mp4", "bob/angry-1.mp4"]
@@ -143,3 +145,10 @@ def test_levels_come_from_the_catalog(tiny_data):
     assert sorted(found.index) == sorted(SPLIT_OF)
     assert found.columns.tolist() == ["level", "sentence", "labelled"]
     assert found["level"].get("ann/happy-1.mp4") is None
+
+
+def test_a_rolled_voice_says_the_same_at_other_times():
+    mel = np.arange(8.0).reshape(4, 2)
+    np.testing.assert_array_equal(roll_voice(mel, 1), [[6, 7], [0, 1], [2, 3], [4, 5]])
+    np.testing.assert_array_equal(roll_voice(mel), np.roll(mel, ROLL_FRAMES % 4, axis=0))
+    assert ROLL_FRAMES == 37
