@@ -49,6 +49,8 @@ LOGS = Path("results/tracking")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DELIVERY_S = 60
 """Longest wait of a command or workflow for its last lines to reach MLflow; they are kept in any case."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
 """Of those that torchrun starts; it alone tracks and prints."""
 
@@ -555,7 +557,11 @@ def score(
     tasks, unpaired = (
         pair_by_name(reference, generated) if pairs is None else (read_pairs(pairs, reference, generated), {})
     )
-    summary = score_folders(tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True))
+    try:
+        summary = score_folders(tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True))
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what was scored is kept in {out}: the same command goes on from there", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     print_summary(summary, Console(markup=False, highlight=False, emoji=False))
     if summary["counts"]["clips"] > summary["counts"]["scored"]:
         raise typer.Exit(NOT_ALL_SCORED)

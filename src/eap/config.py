@@ -127,21 +127,27 @@ class AudioConfig(Section):
         return self
 
 
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")]
+
+
+class WeightFile(Section):
+    """A file of published weights that this program does not bring along."""
+
+    path: str | None = Field(description="local file of the weights; null: fetched from `url` once")
+    url: Url = Field(pattern="^https?://", description="where the weights are published")
+    sha256: Digest | None = Field(
+        description="of the file: all 64 digits, or the first ones where only these are known; null: any"
+    )
+
+
 class LandmarkConfig(Section):
     """The landmark estimator of the cache (not the differentiable one of L_lip)."""
 
     detector: Literal["dlib", "fan"]
+    fan: WeightFile = Field(description="FAN's weights, for detector `fan` and for loss.lip_estimator `fan`")
     detect_every: PositiveInt = Field(description="faces are detected on every n-th frame, and tracked in between")
     max_gap: Annotated[int, Field(ge=0)] = Field(description="longest run of missed frames that is interpolated")
     min_coverage: Probability = Field(description="share of detected frames below which a clip is set aside")
-
-
-class EmonetConfig(Section):
-    """The weights of EmoNet's 8-class network, read for source `emonet`."""
-
-    path: str | None = Field(description="local file of the weights; null: fetched from `url` once")
-    url: Url = Field(pattern="^https?://", description="where the weights are published, pinned to a commit")
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(description="of the weights; null: any")
 
 
 class LabelConfig(Section):
@@ -152,7 +158,7 @@ class LabelConfig(Section):
         "emonet: a network trained on ratings of faces"
     )
     percentile: Annotated[float, Field(gt=0, le=100)] = Field(description="deviation that counts as intensity 1")
-    emonet: EmonetConfig
+    emonet: WeightFile = Field(description="EmoNet's 8-class network, read for source `emonet`")
 
 
 class SplitConfig(Section):
@@ -187,6 +193,12 @@ class ModelConfig(Section):
     emotion_channels: PositiveInt = Field(description="base channels of F")
     emotion_pooled: bool = Field(description="E_E hears each frame beside the mean of the frames around it")
     discriminator_channels: PositiveInt
+    pose_shape: Literal["own", "mean"] = Field(
+        description="whose neutral shape is posed to drive ANT: the person's own, or the mean over training's people"
+    )
+    convolution: Literal["full", "separable"] = Field(
+        description="of G's bottleneck and decoder; separable: one kernel per channel, then 1 x 1"
+    )
     warp: Literal["none", "pose", "landmarks"] = Field(
         description="how the source reaches the driving frame: not at all; by the pose's similarity; by a flow to the "
         "landmarks that pose, speech and emotion imply"
@@ -243,7 +255,9 @@ class PerceptualConfig(Section):
 
     network: Literal["vgg19", "student"]
     weights: Literal["imagenet", "random", "trained"]
-    path: str | None = Field(description="local file of the ImageNet weights; null: torchvision's pinned URL")
+    path: str | None = Field(description="local file of the ImageNet weights; null: fetched from `url` once")
+    url: Url = Field(pattern="^https?://", description="torchvision's own")
+    sha256: Digest | None = Field(description="of the file: all digits or the first ones; null: any")
     scales: PositiveInt = Field(description="1, 1/2, 1/4, ...: how many")
 
     @model_validator(mode="after")
@@ -270,7 +284,42 @@ class LossConfig(Section):
     shape: NonNegativeFloat = Field(description="landmarks implied by ANT's motion (and ERA's emotion), 0: off")
     norm: NonNegativeFloat = Field(description="|| e || regressed to the intensity")
     decode: NonNegativeFloat = Field(description="psi, from (valence, arousal) back to e")
-    margin: PositiveFloat = Field(description="margin of L_metric")
+    margin: PositiveFloat = Field(description="margin of L_metric, form `triplet`")
+    temperature: PositiveFloat = Field(description="of L_metric, form `contrastive`")
+    lip_estimator: Literal["student", "fan"] = Field(
+        description="landmark network under L_lip: the one that the pipeline distils, or the published FAN "
+        "(landmarks.fan)"
+    )
+    metric_form: Literal["triplet", "contrastive"]
+    inten_form: Literal["mse_pcc_ccc", "mse_ccc", "mse"]
+    inten_target: Literal["va", "intensity"] = Field(description="what L_inten compares: valence and arousal, or I")
+    intensity: Literal["norm", "max", "arousal"] = Field(
+        description="I of (valence, arousal), for L_inten's target `intensity` and for || e ||; scores use the norm"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> LossConfig:
+        if self.inten_target == "intensity" and self.decode:
+            raise ValueError(
+                f"inten_target 'intensity' leaves theta's valence and arousal without meaning, but decode is "
+                f"{self.decode}: psi would learn to read them; set loss.decode: 0"
+            )
+        if self.inten_target == "va" and self.intensity != "norm" and not self.norm:
+            raise ValueError(
+                f"intensity {self.intensity!r} is read by inten_target 'intensity' and by loss.norm, but the target is "
+                "'va' and norm is 0; set intensity: norm"
+            )
+        return self
+
+
+class CriticsConfig(Section):
+    """D and D_E (CHOSEN; that they are and what they judge is KNOWN)."""
+
+    form: Literal["non_saturating", "hinge", "least_squares"] = Field(description="of the adversarial losses")
+    emotion_head: Literal["multi_branch", "projection"] = Field(description="how D_E judges per class")
+    real: Literal["targets", "any"] = Field(
+        description="real frames that they see: those of the batch's targets, or of any training clip"
+    )
 
 
 class AntConfig(Section):
@@ -288,6 +337,17 @@ class AntConfig(Section):
     lr_warmup: PositiveFloat
     neutralization: bool = Field(description="cross-emotion pairing: a neutral target, a source of any emotion")
     p_emotional_source: Probability
+    mel_gain: NonNegativeFloat = Field(
+        description="augmentation of the voice: standard deviation of its level and tilt, in mel values; 0: off"
+    )
+    mel_noise: NonNegativeFloat = Field(description="the same: standard deviation of noise on each mel value; 0: off")
+    mel_tract: NonNegativeFloat = Field(
+        description="the same: standard deviation of the logarithm by which mel bins are stretched; 0: off"
+    )
+    start_from: str | None = Field(
+        description="model file of train-ant whose weights ANT and D start from, with equal `audio` and `model`; null: "
+        "from random ones"
+    )
     checkpoint_every: PositiveInt = Field(description="steps between resumable checkpoints")
 
 
@@ -305,6 +365,8 @@ class EraConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps that render nothing, before the others")
     warmup_batch_size: Annotated[int, Field(ge=2)]
     lr_warmup: PositiveFloat
+    ant: Literal["tuned", "frozen"] = Field(description="frozen: of ANT only W_e and H_e learn")
+    neutralization: bool = Field(description="cross-emotion sources; false: the target clip's own")
     p_emotional_source: Probability
     p_zero_emotion: Probability = Field(description="share of the neutral samples that run with e = 0")
     checkpoint_every: PositiveInt
@@ -332,6 +394,15 @@ class EngineConfig(Section):
     early_stopping: EarlyStopping | None = Field(description="null: every epoch is trained")
 
 
+class WeightsConfig(Section):
+    """Local files of the published networks; null: their scores are absent, never replaced (docs/adr/0037)."""
+
+    syncnet: str | None = Field(description="syncnet_v2.model: LSE-D, LSE-C and offset as published")
+    emonet: str | None = Field(description="emonet_8.pth: one more judge of emotion")
+    lpips: str | None = Field(description="alexnet-owt-7be5be79.pth: LPIPS")
+    inception: str | None = Field(description="weights-inception-2015-12-05-6726825d.pth: FID")
+
+
 class EvaluationConfig(Section):
     """What is scored, and how."""
 
@@ -345,6 +416,7 @@ class EvaluationConfig(Section):
     grid_clips: Annotated[int, Field(ge=0)] = Field(
         description="of the voices of the input-bias test, how many are also written as pictures and videos"
     )
+    weights: WeightsConfig
 
     @model_validator(mode="after")
     def _check(self) -> EvaluationConfig:
@@ -407,6 +479,7 @@ class Config(Section):
     sync: SyncConfig
     perceptual: PerceptualConfig
     loss: LossConfig
+    critics: CriticsConfig
     ant: AntConfig
     era: EraConfig
     engine: EngineConfig
@@ -493,10 +566,13 @@ STAGES: dict[str, tuple[str, ...]] = {
     "split": ("split", "ant"),
     "train-student": ("video", "model", "student", "compute"),
     "train-sync": ("video", "audio", "model", "sync", "compute"),
-    "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "engine", "compute"),
+    "train-ant": (
+        "emotions", "video", "audio", "landmarks", "model", "perceptual", "loss", "critics", "ant", "optimizer",
+        "engine", "compute",
+    ),
     "train-era": (
-        "emotions", "video", "audio", "landmarks", "model", "perceptual", "loss", "era", "optimizer", "engine",
-        "compute",
+        "emotions", "video", "audio", "landmarks", "model", "perceptual", "loss", "critics", "era", "optimizer",
+        "engine", "compute",
     ),
     "controls": ("video", "audio", "model", "evaluation", "compute"),
     "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),
@@ -504,7 +580,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     # All but what only says where and how it ran: the page shows the values
     "report": (
         "preset", "seeds", "emotions", "report", "split", "video", "audio", "landmarks", "labels", "model",
-        "perceptual", "student", "sync", "loss", "ant", "era", "optimizer", "engine", "evaluation",
+        "perceptual", "student", "sync", "loss", "critics", "ant", "era", "optimizer", "engine", "evaluation",
     ),
 }  # fmt: skip
 """Which sections each stage reads: exactly these reach it, so exactly their changes rerun it.

@@ -118,21 +118,22 @@ def _data(config: Any, folder: Path) -> Finding:
 
 
 def _weights(config: Any, folder: Path) -> Iterator[Finding]:
-    import torch
-    from torchvision.models import VGG19_Weights
-
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
     if config.perceptual.weights == "imagenet":
-        url = VGG19_Weights.IMAGENET1K_V1.url
-        yield _weight("VGG19's weights", config.perceptual.path, cache / Path(url).name, url, "perceptual.path", folder)
+        yield _weight("VGG19's weights", config.perceptual, "perceptual.path", folder)
     if config.labels.source == "emonet":
-        from eap.data.emonet import cached_weights
+        yield _weight("EmoNet's weights", config.labels.emonet, "labels.emonet.path", folder)
+    if "fan" in (config.landmarks.detector, config.loss.lip_estimator):
+        yield _weight("FAN's weights", config.landmarks.fan, "landmarks.fan.path", folder)
+    if config.ant.start_from is not None:
+        path = folder / config.ant.start_from
+        missing = None if path.is_file() else "ant.start_from is not a file; train it first (docs/adr/0034)"
+        yield Finding("the ANT to start from", config.ant.start_from, missing, missing is not None)
 
-        emonet = config.labels.emonet
-        yield _weight("EmoNet's weights", emonet.path, cached_weights(emonet), emonet.url, "labels.emonet.path", folder)
 
+def _weight(what: str, settings: Any, key: str, folder: Path) -> Finding:
+    from eap.data.weights import cached_weights
 
-def _weight(what: str, path: str | None, cached: Path, url: str, key: str, folder: Path) -> Finding:
+    path, url, cached = settings.path, settings.url, cached_weights(settings)
     if path is not None:
         there = (folder / path).is_file()
         return Finding(what, path, None if there else f"{key} is not a file; download {url}", not there)

@@ -253,6 +253,16 @@ SCHEMAS: dict[str, pa.Schema] = {
         frame=pa.int32(),
         path=pa.string(),
     ),
+    # the sync expert on real test clips whose sound was moved: frames by which it was made late, and what the score
+    # found; null with a reason where the clip is silent
+    "offsets": _schema(
+        clip_id=pa.string(),
+        speaker_id=pa.string(),
+        emotion=pa.string(),
+        injected=pa.int32(),
+        found=pa.int32(),
+        reason=pa.string(),
+    ),
     # judge "points": (valence, arousal) = row -1 + sum over rows of feature x coefficients (eap.evaluation.points)
     "judge": _schema(feature=pa.int32(), valence=pa.float64(), arousal=pa.float64(), n_frames=pa.int64()),
     # -- all experiments and seeds: results/comparison/ --------------------------------------------------------------
@@ -306,7 +316,8 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     # paired tests on the same clips: `experiment`, `variant` against `other`, `other_variant` (either the experiments
     # or the variants differ). difference = mean - other_mean; low, high: its 95 % interval; p: sign-flip permutation
-    # over speakers; p_holm: Holm-corrected over all rows of one pair. verdict "better" | "worse" | "different" (no
+    # over speakers; p_holm: Holm-corrected over the rows of one pair and family (primary | secondary, see
+    # eap.evaluation.pairs). verdict "better" | "worse" | "different" (no
     # direction is known) | "not distinguishable" | "not comparable"; reason says why for the last two
     "comparisons": _schema(
         experiment=pa.string(),
@@ -314,6 +325,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         other=pa.string(),
         other_variant=pa.string(),
         metric=pa.string(),
+        family=pa.string(),
         mean=pa.float64(),
         other_mean=pa.float64(),
         difference=pa.float64(),

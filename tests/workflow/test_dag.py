@@ -117,7 +117,16 @@ def test_the_run_reaches_the_report(run: Run) -> None:
         assert (run.folder / name).stat().st_size > 0
     summary = read_table(run.folder / FINAL[1], "summary")
     assert set(summary.experiment) == {"base", "no_metric"}
-    assert set(summary.variant) == {"generated", "neutral", "shuffled", "real", "reencoded", "still", "shifted"}
+    assert set(summary.variant) == {
+        "generated",
+        "neutral",
+        "shuffled",
+        "rolled",
+        "real",
+        "reencoded",
+        "still",
+        "shifted",
+    }
 
 
 def test_every_clip_is_accounted_for(run: Run) -> None:

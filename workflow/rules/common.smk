@@ -135,6 +135,12 @@ def prepared(*tables):
     return {table: files(table) for table in tables}
 
 
+def start_from(wildcards):
+    """An input of ANT's training: the model that it starts from, if the configuration names one."""
+    path = config_of(wildcards).ant.start_from
+    return [] if path is None else path
+
+
 def made(thing, path):
     """An input: the file at `path` of the experiment that makes `thing` for this one."""
     return lambda wildcards: path.format(

@@ -4,12 +4,13 @@
 
 rule score_controls:
     input:
-        **prepared(*CLIP_STORE),
+        **prepared(*CLIP_STORE, "audio"),
         sync=made("sync", rules.train_sync.output.model),
     output:
         scores="results/controls/{experiment}/scores.parquet",
         curves="results/controls/{experiment}/curves.parquet",
         judge="results/controls/{experiment}/judge.parquet",
+        offsets="results/controls/{experiment}/offsets.parquet",
     log:
         "results/logs/score_controls/{experiment}.log",
     benchmark:

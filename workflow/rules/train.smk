@@ -62,6 +62,7 @@ rule train_ant:
     input:
         **prepared(*CLIP_STORE),
         student=made("student", rules.train_student.output.model),
+        start=start_from,
     output:
         model="results/ant/{experiment}/seed={seed}/model.safetensors",
         history="results/ant/{experiment}/seed={seed}/history.parquet",

@@ -46,10 +46,15 @@ class Batch:
     """True where a frame is real, False where it is padding: bool ``[B, T]``."""
     clip_ids: tuple[str, ...]
     """Target clips, for error messages."""
+    other_BCHW: Tensor | None = None
+    """A real frame of any training clip for each sample, for the critics (``critics.real: any``)."""
+    other_emotion_B: Tensor | None = None
+    """Class index of that clip, int64 ``[B]``."""
 
     def rows(self, part: slice) -> Batch:
         """Some of the samples, with everything that belongs to them."""
-        return Batch(**{field.name: getattr(self, field.name)[part] for field in fields(self)})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Batch(**{name: None if value is None else value[part] for name, value in values.items()})
 
     def to(self, device: str | torch.device) -> Batch:
         """The same batch on another device."""

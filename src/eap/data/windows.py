@@ -49,6 +49,8 @@ class WindowSampler:
         Probability that a source frame comes from a non-neutral clip of the same person (method 2, neutralization).
     neutralization
         False: the source is another frame of the target clip itself.
+    others
+        Each sample also brings a frame of any clip, for the critics.
     """
 
     def __init__(
@@ -61,9 +63,10 @@ class WindowSampler:
         p_emotional_source: float,
         neutralization: bool = True,
         rendered: int | None = None,
+        others: bool = False,
     ) -> None:
         self.store, self.emotions, self.frames, self.audio = store, list(emotions), frames, audio
-        self.p_emotional_source, self.neutralization = p_emotional_source, neutralization
+        self.p_emotional_source, self.neutralization, self.others = p_emotional_source, neutralization, others
         self.rendered = frames if rendered is None else rendered
         self.ids = store.ids(split)
         self.by_emotion: dict[str, list[str]] = defaultdict(list)
@@ -115,9 +118,17 @@ class WindowSampler:
         stacked = {key: torch.stack([s[key] for s in samples]) for key in samples[0]}
         emotion = [self.emotions.index(self.store.rows(c)["emotion"]) for c in clip_ids]
         neutral = [self.store.rows(c)["emotion"] == "neutral" for c in clip_ids]
+        if self.others:
+            stacked |= self._others(rng, len(clip_ids))
         return Batch(
             **stacked, emotion_B=torch.tensor(emotion), neutral_B=torch.tensor(neutral), clip_ids=tuple(clip_ids)
         )
+
+    def _others(self, rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+        clips = [self.store[str(clip_id)] for clip_id in rng.choice(self.ids, size)]
+        frames = [to_image(clip.frames[int(rng.integers(len(clip)))]) for clip in clips]
+        emotion = [self.emotions.index(clip.emotion) for clip in clips]
+        return {"other_BCHW": torch.stack(frames), "other_emotion_B": torch.tensor(emotion)}
 
     def _sample(self, clip: Clip, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         start = int(rng.integers(len(clip) - self.frames + 1))

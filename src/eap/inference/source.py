@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from eap.data.cached_frames import resize_frame
-from eap.data.clip_landmarks import load_predictor
+from eap.data.clip_landmarks import detector_weights, load_predictor
 from eap.data.crop import CropBox, crop_box, crop_image, find_faces
 from eap.data.faces import FaceBox, predict_landmarks
 from eap.data.pose import LANDMARK_SCALE_PX, pose_transform
@@ -86,7 +86,8 @@ def find_source(picture_HWC: np.ndarray, config: Any, shape_P2: np.ndarray, chos
     crop = crop_box(predict_landmarks(picture_HWC, box)[None], config.video.crop_scale)
     large = crop_image(picture_HWC, crop, config.video.size)
     scale = config.video.size / crop.size
-    points = load_predictor(config.landmarks.detector)(large, _within(box, crop, scale))
+    predictor = load_predictor(config.landmarks.detector, detector_weights(config.landmarks))
+    points = predictor(large, _within(box, crop, scale))
     points = (points * (LANDMARK_SCALE_PX / config.video.size)).astype(np.float32)
     if crop.size < config.model.image_size:
         notes = (*notes, f"the face's square has {crop.size} px, the model draws {config.model.image_size} px: blurred")

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eap.models.layers import MelEncoder
+from eap.models.layers import SequenceEncoder
 
 
 class EmotionEncoder(nn.Module):
     """E_E: speech to an emotion embedding per frame, ``[B, T, M, W] -> e [B, T, d_e]`` (KNOWN that it exists).
 
-    CHOSEN: each frame's own window of about 1 s through convolutions, then an MLP.
+    CHOSEN: each frame's own window of about 1 s through convolutions, then an MLP. The frames are consecutive.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class EmotionEncoder(nn.Module):
 
     def __init__(self, n_mels: int, mel_width: int, channels: int, d_emotion: int, pooled: bool) -> None:
         super().__init__()
-        self.encoder = MelEncoder(n_mels, mel_width, channels, 2 * d_emotion)
+        self.encoder = SequenceEncoder(n_mels, mel_width, channels, 2 * d_emotion)
         self.mix = nn.Linear(4 * d_emotion, 2 * d_emotion) if pooled else None
         self.project = nn.Sequential(nn.LeakyReLU(0.2), nn.Linear(2 * d_emotion, d_emotion))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from eap.evaluation.pairs import PRIMARY
 from eap.experiments import BASE
 from eap.files import write_text
 from eap.housekeeping import disk_use
@@ -22,6 +23,7 @@ from eap.reporting.embedding_map import embedding_maps
 from eap.reporting.grid import grids
 from eap.reporting.losses import loss_panels
 from eap.reporting.metrics import VARIANTS, definitions, describe, judge_key, variant_key
+from eap.reporting.offsets import offset_view
 from eap.reporting.paired import call_rows, control_calls, experiment_calls, experiment_rows
 from eap.reporting.probes import probe_rows
 from eap.reporting.provenance import configuration, file_rows, program
@@ -80,6 +82,7 @@ def render(config: Any, found: Results) -> str:
         **data_values(config, found),
         "config": config,
         "describe": describe,
+        "primary": PRIMARY,
         "variants": VARIANTS,
         "losses": losses,
         "loss_choices": [(panel["experiment"], panel["experiment"]) for panel in losses],
@@ -100,7 +103,7 @@ def summary_values(config: Any, found: Results) -> dict[str, Any]:
         "verdict": verdict(own, found.scores, found.comparisons),
         "bars": lmd_bars(own, found.scores),
         "claims": claims(found.comparisons, found.probes, flags),
-        "cautions": cautions(found, config.seeds),
+        "cautions": cautions(found, config.seeds, config.evaluation.weights),
         "headline": score_tables.headline_table(found.summary, BASE, found.scores),
         "experiments": experiment_rows(found.experiments),
     }
@@ -112,6 +115,7 @@ def score_values(found: Results) -> dict[str, Any]:
     return {
         "score_tables": score_tables.score_tables(found.own_summary, found.scores),
         "undefined_clips": score_tables.undefined_clips(found.scores),
+        "offsets": offset_view(found.offsets),
         "control_calls": control_calls(found.comparisons),
         "experiment_calls": experiment_calls(found.comparisons),
         "call_rows": call_rows(found.comparisons),

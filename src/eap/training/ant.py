@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Adam
@@ -22,13 +23,14 @@ from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
-from eap.stage import Log, StageResult
+from eap.stage import Log, StageError, StageResult
 from eap.training import processes
+from eap.training.augment import augment_voice
 from eap.training.build import build_ant, build_discriminator, load_student
-from eap.training.checkpoint import Checkpoint
-from eap.training.engine import finish, frozen, run_steps, sample_frames, warm_up
+from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
+from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
 from eap.training.held_out import EarlyStop, release, validate
-from eap.training.reconstruction import Reconstruction, build_reconstruction
+from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
 from eap.training.updates import Updates
 
 VALIDATION_BATCHES = 4
@@ -39,7 +41,7 @@ class AntPhase:
 
     def __init__(self, config: Any, reconstruction: Reconstruction) -> None:
         device = config.compute.device
-        self.weights = ant_weights(config.loss)
+        self.weights, self.critics = ant_weights(config.loss), config.critics
         self.lr_warmup = config.ant.lr_warmup
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
@@ -87,14 +89,14 @@ class AntPhase:
     def step(self, batch: Batch, number: int) -> dict[str, float]:
         """One step of D (L_adv, Eq. 3), then one of ANT: 5 L_lip + 10 L_per + 5 L_adv (Eqs. 1, 2, 4) + L_shape."""
         generated, shape, shown = self.generate(batch)
-        real = sample_frames(shown.target_BRCHW, shown.mask_BT)
+        real, _ = critics_frames(shown, self.critics.real)
         fake = sample_frames(generated, shown.mask_BT)
-        loss_d = discriminator_loss(self.critic(real), self.critic(fake.detach()))
+        loss_d = discriminator_loss(self.critic(real), self.critic(fake.detach()), self.critics.form)
         self.updates.optimise(loss_d, self.optimizers["critic"])
 
         terms = self.reconstruction.terms(generated, shown)
         with frozen(self.critic):
-            terms["adv"] = generator_loss(self.critic(fake))
+            terms["adv"] = generator_loss(self.critic(fake), self.critics.form)
         terms["shape"] = shape
         total, values = weighted_sum(terms, self.weights)
         logged = {"total": total.item(), **values, "discriminator": loss_d.item()}
@@ -124,6 +126,26 @@ class AntPhase:
         return {term: sum(r[term].item() for r in rows) / len(rows) for term in rows[0]}
 
 
+def start(phase: AntPhase, config: Any) -> dict[str, str]:
+    """Give ANT and D the weights of ``ant.start_from``; what the record says of it.
+
+    Raises
+    ------
+    StageError
+        If there is no such file, or its ANT hears or is built otherwise.
+    """
+    if config.ant.start_from is None:
+        return {}
+    path = Path(config.ant.start_from)
+    if not path.is_file():
+        raise StageError(
+            f"ant.start_from: {path} is not a file; train it first (docs/adr/0034), or set ant.start_from: null"
+        )
+    require_same(path, read_record(path, "train-ant"), config, "audio", "model")
+    load_model(path, {"ant": phase.ant, "critic": phase.critic})
+    return {"start_from": file_sha256(path)}
+
+
 def train_ant(
     config: Any,
     seed: int,
@@ -149,13 +171,13 @@ def _train(
     config: Any, seed: int, data: PreparedData, student: Path, model: Path, history: Path, checkpoints: Path, log: Log
 ) -> StageResult:
     seed_everything(seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size)
+    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     section = config.ant
 
     def sampler(split: str, rendered: int) -> WindowSampler:
         return WindowSampler(
             store, split, config.emotions, section.frames, config.audio, section.p_emotional_source,
-            section.neutralization, rendered,
+            section.neutralization, rendered, config.critics.real == "any" and rendered > 0,
         )  # fmt: skip
 
     training, held_out = (sampler(split, section.rendered_frames) for split in ("train", "validation"))
@@ -165,13 +187,17 @@ def _train(
     def draw(step: int, sampler: WindowSampler = training, key: str = "batch_size") -> Batch:
         size = getattr(section, key)
         mine = processes.share(size, f"ant.{key}")
-        return sampler.neutral_batch(seed, step, size).rows(mine).to(config.compute.device)
+        batch = sampler.neutral_batch(seed, step, size)
+        if sampler is not held_out:
+            batch = augment_voice(batch, section, config.audio.max_abs, np.random.default_rng([seed, step, 4]))
+        return batch.rows(mine).to(config.compute.device)
 
     fixed = [draw(i, held_out) for i in range(VALIDATION_BATCHES) if held_out.by_emotion["neutral"]]
     sources = [data.splits, data.labels]
     record = {
         "stage": "train-ant", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student),
+        "judges": judges_sha256(config), **start(phase, config),
     }  # fmt: skip
     early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
     others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})
@@ -191,6 +217,7 @@ def _train(
         checkpoint_every=section.checkpoint_every,
         log=log,
         early_stop=early_stop,
+        critics=config.critics.form,
     )
     chosen = release(phase.updates, early_stop)
     return finish(model, phase.modules, record | chosen, history, rows, sources, f"ANT, seed {seed}", chosen)

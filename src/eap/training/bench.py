@@ -52,7 +52,8 @@ def time_steps(config: Config) -> dict[str, Any]:
     stand_in = config.perceptual.model_copy(update={"path": None})
     if config.perceptual.network == "vgg19":
         stand_in = stand_in.model_copy(update={"weights": "random"})
-    config = config.model_copy(update={"perceptual": stand_in})
+    loss = config.loss.model_copy(update={"lip_estimator": "student"})
+    config = config.model_copy(update={"perceptual": stand_in, "loss": loss})
     student = build_student(config.student.channels, config.model.image_size).requires_grad_(False).eval()
     reconstruction = build_reconstruction(config, student)
     ant, era = AntPhase(config, reconstruction), EraPhase(config, reconstruction)

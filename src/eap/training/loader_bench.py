@@ -64,7 +64,7 @@ def measure(config: Config, prepared: Path | None, workers: int) -> dict[str, fl
 
 def _measure(config: Config, data: PreparedData) -> dict[str, float]:
     seed_everything(0, config.compute.threads)
-    store = ClipStore(data, config.model.image_size)
+    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     sampler = WindowSampler(
         store, "train", config.emotions, config.ant.frames, config.audio, config.ant.p_emotional_source,
         config.ant.neutralization, config.ant.rendered_frames,

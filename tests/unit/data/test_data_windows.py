@@ -209,3 +209,20 @@ def test_era_needs_two_emotions(store):
 def test_ant_needs_a_neutral_clip(store):
     with pytest.raises(StageError, match=r"no neutral training clip.*ant\.neutralization: false"):
         make(store, split="test").neutral_batch(0, 0, 4)
+
+
+def test_other_frames_are_real_ones_of_their_class_and_leave_the_rest_as_it_is(store):
+    plain, others = (
+        WindowSampler(store, "train", EMOTIONS, 4, tiny_config().audio, 0.75, others=others) for others in (False, True)
+    )
+    before, batch = plain.neutral_batch(3, 5, 4), others.neutral_batch(3, 5, 4)
+    assert before.other_BCHW is None
+    assert torch.equal(before.target_BRCHW, batch.target_BRCHW)
+    known = {
+        (emotion, to_image(frame).numpy().tobytes())
+        for clip_id in others.ids
+        for emotion in [EMOTIONS.index(store[clip_id].emotion)]
+        for frame in store[clip_id].frames_THWC
+    }
+    found = zip(batch.other_emotion_B.tolist(), batch.other_BCHW, strict=True)
+    assert all((emotion, frame.numpy().tobytes()) in known for emotion, frame in found)

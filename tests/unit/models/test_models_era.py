@@ -8,6 +8,7 @@ from tiny_data import PRESETS, tiny_config
 
 from eap.config import load_config
 from eap.models.era import Classifier, EmotionDecoder, EmotionEncoder, Regressor, VABackbone
+from eap.models.layers import dilations
 from eap.training.build import build_era
 
 
@@ -45,17 +46,22 @@ def test_shapes(pooled):
     assert EmotionDecoder(12)(torch.randn(2, 3, 2)).shape == (2, 3, 12)
 
 
+def windows(sequence_MS, width):
+    """Windows ``[1, T, M, W]`` of consecutive frames."""
+    return sequence_MS.unfold(1, width, 1).transpose(0, 1)[None].contiguous()
+
+
 def test_a_pooled_encoder_hears_the_mean_of_the_valid_frames():
-    encoder, mel = EmotionEncoder(16, 7, 4, 12, pooled=True), torch.randn(1, 4, 16, 7)
-    mask = torch.tensor([[True, True, True, False]])
+    encoder, sequence = EmotionEncoder(16, 7, 4, 12, pooled=True), torch.randn(16, 10)
+    mel, mask = windows(sequence, 7), torch.tensor([[True, True, True, False]])
     e = encoder(mel, mask)
-    order = [2, 0, 1, 3]  # a mean knows no order
-    torch.testing.assert_close(encoder(mel[:, order], mask), e[:, order], atol=1e-6, rtol=0)
-    padded, valid = mel.clone(), mel.clone()
+    active = encoder.active(mel)
+    torch.testing.assert_close(encoder(mel, mask, active[:, :3].mean(1)), e)
+    padded = mel.clone()
     padded[0, 3] = torch.nan
     torch.testing.assert_close(encoder(padded, mask)[:, :3], e[:, :3], atol=1e-6, rtol=0)
-    valid[0, 1] += 1
-    assert (encoder(valid, mask) - e)[0, [0, 2]].abs().max() > 1e-5
+    sequence[:, 8] += 1  # heard by frame 2, not by frames 0 and 1, which hear it in the mean
+    assert (encoder(windows(sequence, 7), mask) - e)[0, [0, 1]].abs().max() > 1e-5
 
 
 @pytest.mark.parametrize("side", [32, 48, 64])
@@ -69,14 +75,24 @@ def test_backbone_knows_where():
     assert (backbone(frames) - backbone(frames.flip(2))).abs().max() > 1e-4
 
 
-def test_emotion_encoder_hears_each_frame_through_its_own_window():
-    encoder, mel = EmotionEncoder(16, 7, 4, 12, pooled=False), torch.randn(1, 4, 16, 7)
-    mask = torch.ones(1, 4, dtype=torch.bool)
-    e = encoder(mel, mask)
-    mel[0, 2] += 1
-    changed = (encoder(mel, mask) - e).abs().amax(-1)[0]
-    assert changed[2] > 1e-3
-    assert changed[[0, 1, 3]].max() < 1e-6
+@pytest.mark.parametrize("width", [1, 5, 25])
+def test_emotion_encoder_hears_each_frame_through_its_own_window(width):
+    encoder, sequence = EmotionEncoder(16, width, 4, 12, pooled=False), torch.randn(16, width + 29)
+    mask = torch.ones(1, 30, dtype=torch.bool)
+    e = encoder(windows(sequence, width), mask)
+    assert e.shape == (1, 30, 12)
+    sequence[:, 28] += 1  # column 28 lies in the windows of the frames 28 - width + 1 to 28
+    changed = (encoder(windows(sequence, width), mask) - e).abs().amax(-1)[0]
+    inside = range(28 - width + 1, 29)
+    assert changed[list(inside)].min() > 1e-7
+    assert changed[[t for t in range(30) if t not in inside]].max() < 1e-7
+    alone = encoder(windows(sequence, width)[:, 7:8], mask[:, :1])
+    torch.testing.assert_close(alone[0, 0], encoder(windows(sequence, width), mask)[0, 7], atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("reach", "expected"), [(0, []), (1, [1]), (9, [1, 2, 2, 4]), (7, [1, 2, 4])])
+def test_dilations_reach_as_far_as_asked(reach, expected):
+    assert dilations(reach) == expected
 
 
 @pytest.mark.parametrize("config", [tiny_config(), load_config({"preset": "clips"}, PRESETS)], ids=["tiny", "clips"])

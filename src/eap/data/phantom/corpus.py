@@ -108,12 +108,17 @@ def _claim(root: Path) -> None:
 
 
 def takes_of(phantom: Any, person: int) -> Iterator[tuple[str, int, int]]:
-    """Emotion, level and sentence of each of a person's clips; no sentence twice while there are enough."""
+    """Emotion, level and sentence of each of a person's clips.
+
+    A take of an emotion says one sentence at every level, so that levels differ in nothing else; no other take of the
+    person says it while there are enough sentences.
+    """
     order = np.random.default_rng([phantom.seed, person, 4]).permutation(len(SENTENCES))
-    plan = [("neutral", 1)] * phantom.neutral_takes
-    plan += [(e, level) for e in EMOTIONS[1:] for level in LEVEL_INTENSITY for _ in range(phantom.takes)]
-    for n, (emotion, level) in enumerate(plan):
-        yield emotion, level, int(order[n % len(SENTENCES)])
+    plan = [("neutral", (1,))] * phantom.neutral_takes
+    plan += [(emotion, tuple(LEVEL_INTENSITY)) for emotion in EMOTIONS[1:] for _ in range(phantom.takes)]
+    for n, (emotion, levels) in enumerate(plan):
+        for level in levels:
+            yield emotion, level, int(order[n % len(SENTENCES)])
 
 
 def _render_person(index: int, phantom: Any, root: Path, made_with: str) -> tuple[int, list[dict[str, str]]]:

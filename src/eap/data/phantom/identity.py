@@ -51,6 +51,8 @@ class Voice:
     words_per_minute: int
     tract: float
     """Factor on all frequencies (resampling): below 1 is a longer vocal tract."""
+    loudness_db: float = 0.0
+    """How much louder than others, dB."""
 
 
 @dataclass(frozen=True)
@@ -185,4 +187,5 @@ def _voice(rng: np.random.Generator, female: bool) -> Voice:
         pitch=int(rng.integers(40, 60)),
         words_per_minute=int(rng.integers(150, 185)),
         tract=float(rng.uniform(0.94, 1.06)),
+        loudness_db=float(rng.normal(0, 1.5)),
     )

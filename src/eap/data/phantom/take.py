@@ -9,14 +9,15 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from eap.data.phantom.expression import actions, around_circumplex, class_table, column
+from eap.data.phantom.expression import actions, column
 from eap.data.phantom.face import Pose
 from eap.data.phantom.identity import Identity
 from eap.data.phantom.render import Performance
 from eap.data.phantom.sentences import SENTENCES
-from eap.data.phantom.speech import SAMPLE_RATE, Prosody, colour, speak
+from eap.data.phantom.speech import SAMPLE_RATE, speak
 from eap.data.phantom.truth import FPS
 from eap.data.phantom.visemes import Segment, mouth_track, to_visemes, viseme_at
+from eap.data.phantom.voice import levelled, prosody, sound
 from eap.data.pseudo_labels import DIRECTION_DEG
 
 Curve = Callable[[np.ndarray], np.ndarray]
@@ -26,21 +27,6 @@ MIN_FRAMES = 32
 """A short call is followed by silence."""
 LEVEL_INTENSITY = {1: 0.35, 2: 0.62, 3: 0.92}
 """Peak intensity of each level (CHOSEN)."""
-
-_PITCH, _RANGE, _SPEED, _GAIN, _TILT, _ROUGH, _TREMBLE = range(7)
-_VOICE = class_table(
-    {  # pitch, intonation, speed (fractions), gain dB, tilt dB, roughness, trembling: at intensity 1
-        "happy": (0.30, 0.7, 0.10, 3.0, 4.0, 0.0, 0.0),
-        "surprised": (0.50, 0.9, 0.05, 4.0, 3.0, 0.0, 0.0),
-        "fear": (0.40, 0.2, 0.25, 1.0, 2.0, 0.0, 0.5),
-        "angry": (0.12, 0.5, 0.15, 7.0, 7.0, 0.45, 0.0),
-        "disgusted": (-0.15, 0.1, -0.15, 0.0, -1.0, 0.40, 0.0),
-        "contempt": (-0.12, -0.5, -0.15, -1.0, 0.0, 0.15, 0.0),
-        "sad": (-0.20, -0.6, -0.28, -6.0, -8.0, 0.0, 0.15),
-        "calm": (-0.08, -0.3, -0.15, -4.0, -5.0, 0.0, 0.0),
-    }
-)
-"""The voice of each class (CHOSEN, after the directions that Juslin & Laukka 2003 report)."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +61,17 @@ def act(person: Identity, emotion: str, level: int, sentence: int, seed: tuple[i
     rng = np.random.default_rng([*seed, 3])
     words = SENTENCES[sentence].split()
     at_words = _emotion_curve(len(words), emotion, level, rng)
-    voice = around_circumplex(_VOICE, at_words)
-    prosody = [Prosody(v[_PITCH], v[_RANGE], v[_SPEED]) for v in voice]
-    said = speak(words, prosody, person.voice)
+    said = speak(words, prosody(at_words), person.voice)
     lead_s = float(rng.uniform(0.12, 0.30))
     n_frames = max(int(np.ceil((lead_s + len(said.waveform) / SAMPLE_RATE + 0.1) * FPS)), MIN_FRAMES)
     times = (np.arange(n_frames) + 0.5) / FPS
     heard = [index for index, _ in said.words]
     va_of = _curve_in_time(np.array([start for _, start in said.words]) + lead_s, at_words[heard])
     va = va_of(times)
-    waveform = _sound(said.waveform, lead_s, n_frames, va_of)
+    padded = np.zeros(n_frames * SAMPLE_RATE // FPS, np.float32)
+    start = round(lead_s * SAMPLE_RATE)
+    padded[start : start + len(said.waveform)] = levelled(said.waveform, person.voice.loudness_db)
+    waveform = sound(padded, va_of, FPS, np.random.default_rng([*seed, 5]))
     visemes = to_visemes([Segment(p.name, p.start_s + lead_s, p.end_s + lead_s) for p in said.phonemes])
     visemes = [Segment("sil", 0.0, visemes[0].start_s), *visemes, Segment("sil", visemes[-1].end_s, n_frames / FPS)]
     late = times - av_offset / FPS
@@ -105,7 +92,7 @@ def _emotion_curve(n_words: int, emotion: str, level: int, rng: np.random.Genera
     swell /= swell.max()
     envelope = np.interp(np.linspace(0, 1, n_words), np.linspace(0, 1, len(swell)), swell)
     radius = np.clip(LEVEL_INTENSITY[level] + rng.normal(0, 0.03), 0, 1) * envelope
-    angle = np.deg2rad(DIRECTION_DEG[emotion] + np.cumsum(rng.normal(0, 2.0, n_words)).clip(-6, 6))
+    angle = np.deg2rad(DIRECTION_DEG[emotion] + np.cumsum(rng.normal(0, 1.5, n_words)).clip(-4, 4))
     return radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
 
 
@@ -115,17 +102,6 @@ def _curve_in_time(starts_s: np.ndarray, va_W2: np.ndarray) -> Curve:
         return lambda times: np.repeat(va_W2[:1], len(times), 0)
     curve = PchipInterpolator(starts_s, va_W2)
     return lambda times: curve(np.clip(times, starts_s[0], starts_s[-1]))
-
-
-def _sound(waveform: np.ndarray, lead_s: float, n_frames: int, va_of: Curve) -> np.ndarray:
-    padded = np.zeros(n_frames * SAMPLE_RATE // FPS, np.float32)
-    start = round(lead_s * SAMPLE_RATE)
-    padded[start : start + len(waveform)] = waveform
-    frame_times = np.arange(n_frames + 1) / FPS
-    at_frames = around_circumplex(_VOICE, va_of(frame_times))
-    at = np.arange(len(padded)) / SAMPLE_RATE
-    gain, tilt, rough, tremble = (np.interp(at, frame_times, at_frames[:, i]) for i in (_GAIN, _TILT, _ROUGH, _TREMBLE))
-    return colour(padded, gain, tilt, rough, tremble)
 
 
 def _loudness(waveform: np.ndarray, n_frames: int) -> np.ndarray:

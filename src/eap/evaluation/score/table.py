@@ -18,8 +18,9 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     counts = summary["counts"]
     console.print(", ".join(f"{count} {name}" for name, count in counts.items()))
     table = Table("metric", "", "value", "std", "n", "")
+    table.columns[0].no_wrap = True
     for column in table.columns[2:5]:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
     for name, metric in summary["metrics"].items():
         notes = [metric["note"]] if metric["note"] else []
         if metric["n_undefined"] and metric["value"] is not None:
@@ -30,17 +31,23 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         table.add_row(label, ARROWS[metric["better"]], *values, n, "; ".join(notes))
     console.print(table)
     for reason, names in _by_reason(summary["absent"]).items():
-        console.print(f"absent: {', '.join(names)}: {reason}")
+        console.print(f"absent: {', '.join(names)}: {reason}", soft_wrap=True)  # so that addresses can be copied
     failed = list(summary["failed"].items())
     for clip_id, reason in failed[:FEW]:
-        console.print(f"not scored in full: {clip_id}: {reason}")
+        console.print(f"not scored in full: {one_line(clip_id)}: {reason}", soft_wrap=True)
     if len(failed) > FEW:
         console.print(f"... and {len(failed) - FEW} more; see clips.parquet")
     protocol = summary["protocol"]
-    console.print(f"protocol: {protocol['picture']}; sync {protocol['sync']['protocol']}; {protocol['aggregation']}")
+    sync = protocol["sync"]["protocol"]
+    console.print(f"protocol: {protocol['picture']}; sync {sync}; {protocol['aggregation']}", soft_wrap=True)
     for kind, weights in protocol["weights"].items():
         if not weights.get("published", True):
             console.print(f"warning: {kind} weights are not the published file (sha256 {weights['sha256'][:12]}...)")
+
+
+def one_line(name: str) -> str:
+    """A clip's name as one line of printable characters: a file may be called anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _shown(value: float | None) -> str:

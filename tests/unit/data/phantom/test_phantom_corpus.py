@@ -37,14 +37,18 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_plan_covers_every_emotion_and_level_with_new_sentences() -> None:
-    config = sections("render-phantom", Path("."), {"phantom": {"takes": 1, "neutral_takes": 4}}).phantom
-    plan = list(takes_of(config, 0))
-    counts = pd.Series([(emotion, level) for emotion, level, _ in plan]).value_counts()
-    assert counts["neutral", 1] == 4
-    assert all(counts[emotion, level] == 1 for emotion in EMOTIONS[1:] for level in (1, 2, 3))
-    assert len({sentence for _, _, sentence in plan}) == len(plan) == 25
-    assert plan != list(takes_of(config, 1))
+def test_the_plan_says_one_sentence_at_every_level_of_a_take_and_no_other_twice() -> None:
+    config = sections("render-phantom", Path("."), {"phantom": {"takes": 2, "neutral_takes": 4}}).phantom
+    plan = pd.DataFrame(takes_of(config, 0), columns=["emotion", "level", "sentence"])
+    assert (plan.emotion == "neutral").sum() == 4
+    counts = plan.groupby(["emotion", "level"]).size()
+    assert all(counts[emotion, level] == 2 for emotion in EMOTIONS[1:] for level in (1, 2, 3))
+    emotional = plan[plan.emotion != "neutral"]
+    levels = emotional.groupby(["emotion", "sentence"])["level"].agg(sorted)
+    assert len(levels) == 2 * 7
+    assert all(found == [1, 2, 3] for found in levels)
+    assert plan.sentence.nunique() == 4 + 2 * 7
+    assert not plan.equals(pd.DataFrame(takes_of(config, 1), columns=plan.columns))
 
 
 def test_manifest_truth_and_clips_agree(corpus: Path) -> None:
