@@ -46,6 +46,8 @@ GROUPS = {"extract_frames": "shard", "cache_landmarks": "shard", "compute_mel": 
 STARVED = "build_catalog"
 """At its first attempt this rule gets far less memory than Python takes."""
 STARVED_MB = 40
+OF_A_RUN = {"logs", "benchmarks", "mlflow", "tracking", "checkpoints"}
+"""Folders that carry times and paths."""
 
 
 @dataclass(frozen=True)
