@@ -443,6 +443,9 @@ def score(
     voice: Annotated[
         Literal["generated", "reference"], typer.Option(help="Whose sound goes with the generated lips.")
     ] = "generated",
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Also score controls made from the references (five times the work).")
+    ] = False,
     syncnet_weights: Annotated[Path | None, typer.Option(help="syncnet_v2.model, for LSE-D, LSE-C, offset.")] = None,
     emonet_weights: Annotated[Path | None, typer.Option(help="emonet_8.pth, for intensity and emotion.")] = None,
     lpips_weights: Annotated[Path | None, typer.Option(help="alexnet-owt-7be5be79.pth, for LPIPS.")] = None,
@@ -454,7 +457,7 @@ def score(
     from rich.console import Console
 
     from eap.evaluation.score.pairs import pair_by_name, read_pairs
-    from eap.evaluation.score.run import score_folders
+    from eap.evaluation.score.run import score_all
     from eap.evaluation.score.settings import Settings, find_weights
     from eap.evaluation.score.table import print_summary
 
@@ -471,7 +474,9 @@ def score(
         pair_by_name(reference, generated) if pairs is None else (read_pairs(pairs, reference, generated), {})
     )
     try:
-        summary = score_folders(tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True))
+        summary = score_all(
+            tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True), controls
+        )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what was scored is kept in {out}: the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED) from None
