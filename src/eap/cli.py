@@ -693,7 +693,8 @@ def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: O
 @bench.command("synthesize")
 def bench_synthesize(
     generator: Annotated[
-        str | None, typer.Option(help="Preset whose `model` section is built, with random weights.")
+        str | None,
+        typer.Option(help="tiny, realtime, full, or a preset, whose `model` section is built with random weights."),
     ] = None,
     size: Annotated[int | None, typer.Option(help="model.image_size; without: the preset's.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A trained model instead of --generator.")] = None,
@@ -707,14 +708,16 @@ def bench_synthesize(
     """Frames per second from decoded inputs to an encoded file, GFLOPs per frame, peak memory."""
     import json
 
-    from eap.inference.bench import measure
+    from eap.inference.bench import GENERATORS, measure
 
     if (generator is None) == (checkpoint is None):
         raise ConfigError("give --generator PRESET (random weights) or --checkpoint FILE, one of the two")
     if checkpoint is not None and (size is not None or override):
         raise ConfigError("--size and --override belong to --generator: a trained model has its own values")
-    at_size = [f"model.image_size={size}"] if size is not None else []
-    config = _configured(generator, presets, [*override, *at_size]) if generator is not None else None
+    config = None
+    if generator is not None:
+        at_size = [f"model.image_size={size}"] if size is not None else []
+        config = _configured(GENERATORS.get(generator, generator), presets, [*override, *at_size])
     typer.echo(json.dumps(measure(config, checkpoint, seconds, repeats, device, threads)))
 
 
