@@ -12,6 +12,9 @@ STAMP := $(VENV)/.installed
 CORES ?= $(shell nproc)
 TEST_JOBS ?= 2
 PORT ?= 5000
+HOST ?= 127.0.0.1
+TRACKING ?=
+AUTH ?=
 PROFILE ?= workflow/profiles/local
 CLIPS ?=
 
@@ -23,7 +26,7 @@ export DO_NOT_TRACK := true
 # The UI's job workers are of no use here and outlive it.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help setup link-clips demo report ui test test-system test-slurm audit lint format lock
+.PHONY: help setup link-clips demo report ui mlflow test test-system test-slurm test-tracking test-faults audit lint format lock
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -67,8 +70,12 @@ report: setup  ## the page's workflow companion: provenance, run times and final
 ui: setup  ## MLflow on 127.0.0.1 [PORT=n]
 	mlflow ui --backend-store-uri sqlite:///results/mlflow/mlflow.db --host 127.0.0.1 --port $(PORT)
 
+# TRACKING=postgresql://... names a database, AUTH=--auth asks for passwords: docs/tracking.md
+mlflow: setup  ## MLflow's server on HOST=127.0.0.1 [PORT=n TRACKING=uri AUTH=--auth], for make ui's database or another
+	python -m eap $(if $(TRACKING),--tracking '$(TRACKING)') track serve --host $(HOST) --port $(PORT) $(AUTH)
+
 test: setup  ## all tests that need no system package
-	pytest -m "not system and not slurm" --numprocesses $(TEST_JOBS) --dist loadfile
+	pytest -m "not system and not slurm and not postgresql and not faults" --numprocesses $(TEST_JOBS) --dist loadfile
 
 test-system: setup  ## the tests that need system packages; none collected is a failure (pytest's exit code 5)
 	pytest -m system
@@ -83,6 +90,19 @@ test-slurm: setup  ## the tiny workflow on a one-node Slurm cluster of its own; 
 	  echo "test-slurm: Slurm is absent; as root, on Debian: apt-get install slurm-wlm munge" >&2; exit 1; \
 	fi
 	pytest -m slurm
+
+test-tracking: setup  ## MLflow's server on a PostgreSQL of its own, with passwords; installs Debian's PostgreSQL (root) if absent
+	@if ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "test-tracking: installing Debian's package postgresql"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postgresql; \
+	else \
+	  echo "test-tracking: PostgreSQL is absent; as root, on Debian: apt-get install postgresql" >&2; exit 1; \
+	fi
+	pytest -m postgresql
+
+test-faults: setup  ## kills, a full disk, a dead server, damaged shards: each caused, the results compared [FAULT_KILLS=20]
+	pytest -m faults -s
 
 # pip-audit asks PyPI's vulnerability service (or osv) about each locked package: it needs the network, and fails without.
 audit: setup  ## known vulnerabilities of the locked packages; no answer is a failure [AUDIT_SERVICE=pypi or osv]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -435,7 +436,9 @@ class TrackingConfig(Section):
     """MLflow."""
 
     experiment: str = Field(min_length=1)
-    uri: Url | None = Field(description="tracking store; null: sqlite under results/mlflow")
+    uri: Url | None = Field(
+        description="store; null: the environment's MLFLOW_TRACKING_URI, else sqlite in results/mlflow"
+    )
 
 
 class ComputeConfig(Section):
@@ -616,6 +619,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must hold `key: value` lines, found a {type(values).__name__}")
     return values
+
+
+def tracking_uri(config: Config) -> str:
+    """MLflow's store: `tracking.uri`, else the environment variable MLFLOW_TRACKING_URI, else a local database.
+
+    Raises
+    ------
+    ConfigError
+        If a password or token is written out in the variable.
+    """
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if config.tracking.uri is not None or not given:
+        return config.tracking.uri or "sqlite:///results/mlflow/mlflow.db"
+    try:
+        return require_no_secret(given)
+    except ValueError as error:
+        raise ConfigError(f"MLFLOW_TRACKING_URI: {error}") from None
 
 
 def load_config(overrides: Mapping[str, Any], presets: Path) -> Config:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from eap.config import tracking_uri
 from eap.urls import fill_in, mask
 
 FREE_GB = 10
@@ -144,7 +145,7 @@ def _weight(what: str, settings: Any, key: str, folder: Path) -> Finding:
 def _tracking(config: Any, folder: Path) -> Finding:
     import requests
 
-    uri = config.tracking.uri or "sqlite:///results/mlflow/mlflow.db"
+    uri = tracking_uri(config)
     if urlsplit(uri).scheme not in {"http", "https"}:
         return Finding("MLflow", f"{uri}: a database, opened by the run")
     try:

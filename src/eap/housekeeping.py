@@ -7,16 +7,20 @@ of trainings whose model is there.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from eap.schemas import TableError, TableFile
 from eap.stage import StageError
 
 HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{32}(\.\w+)?")
 """Names of `eap.files.atomic_path`."""
+CURSOR = ".cursor"
+"""Suffix of `eap.tracking.pending`'s files, which say how far a run is delivered."""
 UNITS_S = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -77,11 +81,22 @@ def _candidates(folder: Path, results: Path) -> Iterator[tuple[Path, str]]:
     for path in results.rglob(".*"):
         if HALF_WRITTEN.fullmatch(path.name) and "mlflow" not in path.relative_to(results).parts[:1]:
             yield path, "half-written by a job that was killed"
+    for path in (results / "tracking").glob(f"*{CURSOR}"):
+        if _is_done(path):
+            yield path, "delivered to MLflow"
+            yield path.with_name(f"{path.name.split('.')[0]}.jsonl"), "delivered to MLflow"
     checkpoints = results / "checkpoints"
     for path in checkpoints.rglob("*.pt"):
         model = results / path.parent.relative_to(checkpoints) / "model.safetensors"
         if model.is_file() and model.stat().st_mtime >= path.stat().st_mtime:
             yield path, f"a checkpoint of a finished training ({model.relative_to(results)} is there)"
+
+
+def _is_done(cursor: Path) -> bool:
+    try:
+        return bool(json.loads(cursor.read_text(encoding="utf-8"))["done"])
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def disk_use(results: Path, without: Collection[str] = ()) -> dict[str, int]:
@@ -93,3 +108,16 @@ def disk_use(results: Path, without: Collection[str] = ()) -> dict[str, int]:
             name = "/".join(parts[:2] if parts[0].startswith("data") and len(parts) > 2 else parts[:1])
             sizes[name] = sizes.get(name, 0) + path.stat().st_size
     return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
+
+
+def find_damage(results: Path) -> Iterator[tuple[Path, str]]:
+    """Tables of which a page is not what was written, or that are cut short, with what is wrong; reads all of them."""
+    for path in sorted(results.rglob("*.parquet")):
+        if path.name.startswith(".") or path.relative_to(results).parts[0] == "mlflow":
+            continue
+        try:
+            file = TableFile(path)
+            for group in range(file.num_row_groups):
+                file.read_row_group(group)
+        except TableError as error:
+            yield path, str(error.__cause__ or error).splitlines()[0]

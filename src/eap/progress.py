@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +12,8 @@ from eap.urls import mask
 
 TAIL_LINES = 20
 TAIL_BYTES = 16_384
+FULL_BYTES = 1_000_000
+"""Less free disk is none: not even a log can be written."""
 
 
 class Progress:
@@ -80,4 +83,6 @@ def last_lines(rule: str, logs: Iterable[str]) -> str:
             lines = file.read().decode("utf-8", errors="replace").splitlines()[-TAIL_LINES:]
         shown = mask("\n".join(f"    {line}" for line in lines))
         parts.append(f"the last lines of its log {log}:\n{shown}" if lines else f"its log {log} is empty")
+        if shutil.disk_usage(path.parent).free < FULL_BYTES:
+            parts.append(f"the disk that holds {log} is full: make room (eap clean lists what may go), then run again")
     return "\n".join(parts)

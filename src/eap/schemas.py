@@ -431,6 +431,7 @@ def table_writer(
             compression={column: "none" if column == "jpeg" else "zstd" for column in schema.names},
             use_dictionary=rest,
             write_statistics=rest,
+            write_page_checksum=True,
         ) as writer,
     ):
         yield lambda table: writer.write_table(table.cast(schema), row_group_size=max(len(table), 1))
@@ -449,13 +450,62 @@ def read_table(
     paths = [path] if isinstance(path, str | Path) else list(path)
     for part in paths:
         check_table(part, name)
-    parts = [pq.read_table(part, columns=list(columns) if columns else None) for part in paths]
+    parts = [TableFile(part).read(list(columns) if columns else None) for part in paths]
     return pa.concat_tables([part.replace_schema_metadata(None) for part in parts]).to_pandas()
+
+
+class TableFile(pq.ParquetFile):
+    """An open Parquet file whose pages are compared with their checksums as they are read.
+
+    Raises
+    ------
+    TableError
+        If it is cut short, or a page is not what was written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+        with _damage(path):
+            super().__init__(path, page_checksum_verification=True)
+
+    def read(self, columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
+        """The whole table."""
+        with _damage(self._path):
+            return super().read(columns, **options)
+
+    def read_row_groups(self, groups: Sequence[int], columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
+        """Some row groups."""
+        with _damage(self._path):
+            return super().read_row_groups(groups, columns, **options)
+
+    def read_row_group(self, group: int, columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
+        """One row group."""
+        with _damage(self._path):
+            return super().read_row_group(group, columns, **options)
+
+    def iter_batches(self, *arguments: Any, **options: Any) -> Iterator[pa.RecordBatch]:
+        """Rows, some at a time."""
+        with _damage(self._path):
+            yield from super().iter_batches(*arguments, **options)
+
+
+@contextmanager
+def _damage(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(
+            f"{path}: damaged ({str(error).splitlines()[0]}); `eap verify --delete` removes it, and the next run of "
+            "the workflow makes it anew"
+        ) from error
 
 
 def check_table(path: str | Path, name: str) -> None:
     """Raise `TableError` unless `path` holds a `name` table of this format version."""
-    metadata = pq.read_schema(path).metadata or {}
+    with _damage(path):
+        metadata = pq.read_schema(path).metadata or {}
     found = metadata.get(b"eap.table", b"?").decode(), metadata.get(b"eap.format", b"?").decode()
     if found != (name, str(FORMAT_VERSION)):
         raise TableError(

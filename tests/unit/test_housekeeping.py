@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from eap.cli import app
 from eap.files import atomic_path
-from eap.housekeeping import disk_use, find_leftovers, parse_age
+from eap.housekeeping import disk_use, find_damage, find_leftovers, parse_age
 from eap.stage import StageError
 
 DAY = 86400.0
@@ -107,3 +107,36 @@ def test_disk_use_by_folder(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x" * size)
     assert list(disk_use(tmp_path).items()) == [("data/frames", 33), ("era", 20), ("data", 7)]
     assert disk_use(tmp_path, without=["data"]) == {"era": 20}
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut"])
+def test_a_damaged_table_is_found_refused_and_removed_when_told(tmp_path: Path, how: str) -> None:
+    from eap.schemas import TableError, read_table, write_table
+
+    rows = [{"clip_id": f"c{i}", "speaker_id": "s", "emotion": "neutral", "split": "train"} for i in range(500)]
+    for name in ("good", "bad"):
+        write_table(tmp_path / f"{name}.parquet", "splits", rows)
+    path = tmp_path / "bad.parquet"
+    whole = path.read_bytes()
+    place = len(whole) // 4
+    path.write_bytes(
+        whole[:-100] if how == "cut" else whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    )  # fmt: skip
+    with pytest.raises(TableError, match=r"bad\.parquet: damaged .*`eap verify --delete` removes it"):
+        read_table(path, "splits")
+    assert [found for found, _ in find_damage(tmp_path)] == [path]
+    asked = ["verify", "--results", str(tmp_path)]
+    assert CliRunner().invoke(app, asked).exit_code == 3
+    assert path.is_file()
+    assert CliRunner().invoke(app, [*asked, "--delete"]).exit_code == 0
+    assert [found.name for found in tmp_path.iterdir()] == ["good.parquet"]
+
+
+def test_delivered_logs_may_go(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "tracking"
+    folder.mkdir(parents=True)
+    for name, done in (("1-x-a", "true"), ("2-x-b", "false")):
+        (folder / f"{name}.jsonl").write_text("{}\n")
+        (folder / f"{name}.0123.cursor").write_text(f'{{"done": {done}}}')
+    found = find_leftovers(tmp_path, 0, NOW + 10)
+    assert [leftover.path.name for leftover in found] == ["1-x-a.0123.cursor", "1-x-a.jsonl"]

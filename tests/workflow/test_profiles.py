@@ -36,8 +36,8 @@ def test_slurm_profile_takes_effect(checkout: Checkout, tmp_path: Path) -> None:
     assert "threads: 6" in job_of(output, "train_ant")  # three for each GPU's process
     assert "mem_mb=16000" in job_of(output, "train_ant")
     # one process for each GPU; what runs on one GPU is started as ever
-    assert "python -m torch.distributed.run --standalone --nproc-per-node=2 -m eap --tracking" in output
-    assert re.search(r"python -m eap --tracking \S+ .*train-student ", output)
+    assert "python -m torch.distributed.run --standalone --nproc-per-node=2 -m eap --log" in output
+    assert re.search(r"python -m eap --log \S+ .*train-student ", output)
 
 
 @pytest.mark.parametrize("name", ["cluster", "kubernetes"])

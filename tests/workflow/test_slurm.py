@@ -46,6 +46,8 @@ GROUPS = {"extract_frames": "shard", "cache_landmarks": "shard", "compute_mel": 
 STARVED = "build_catalog"
 """At its first attempt this rule gets far less memory than Python takes."""
 STARVED_MB = 40
+OF_A_RUN = {"logs", "benchmarks", "mlflow", "tracking", "checkpoints"}
+"""Folders that carry times and paths."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +161,8 @@ def test_results_are_bit_identical_to_a_local_run(local: Path, submitted: Submit
     """Everything but the logs, times and MLflow's store, which carry times and paths."""
     here, there = digests(local / "results"), digests(submitted.folder / "results")
     assert sorted(here) == sorted(there)
-    assert {"data/clips.parquet", "era/seed=0/model.safetensors", "report/summary.parquet", "report/index.html",
-            "evaluation/seed=0/scores.parquet"} <= set(here)  # fmt: skip
+    assert {"data/clips.parquet", "era/base/seed=0/model.safetensors", "comparison/summary.parquet",
+            "report/index.html", "evaluation/base/seed=0/scores.parquet"} <= set(here)  # fmt: skip
     assert [name for name in here if here[name] != there[name]] == []
 
 
@@ -169,5 +171,6 @@ def digests(results: Path) -> dict[str, str]:
     return {
         path.relative_to(results).as_posix(): file_sha256(path)
         for path in sorted(results.rglob("*"))
-        if path.is_file() and path.relative_to(results).parts[0] not in {"logs", "benchmarks", "mlflow", "checkpoints"}
+        if path.is_file()
+        and path.relative_to(results).parts[0] not in {"logs", "benchmarks", "mlflow", "tracking", "checkpoints"}
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -56,3 +57,13 @@ class Checkout:
         table = output.split("Job stats:")[-1].split("total")[0]
         rows = [line.split() for line in table.splitlines()]
         return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] != "all"}
+
+
+def copy_checkout(root: Path) -> Checkout:
+    """A checkout in an empty folder."""
+    for name in ("src/eap", "workflow"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "envs").mkdir()
+    for name in ("Snakefile", "config.yaml", "envs/eap.yaml"):
+        shutil.copy(ROOT / name, root / name)
+    return Checkout(root)

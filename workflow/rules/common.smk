@@ -2,7 +2,7 @@
 import shlex
 
 import eap
-from eap.config import stage_sections
+from eap.config import stage_sections, tracking_uri
 from eap.data.layout import PreparedData
 from eap.digest import code_digest, file_sha256, listing_digest
 from eap.experiments import BASE, made_from
@@ -15,8 +15,9 @@ CORPUS = PreparedData(Path("results/data"))
 DATA = PreparedData(Path("results/{data}"))
 MACHINE = {"workers", "clip_limit_s"}  # values of section `data` that change no result
 
-URI = cfg.tracking.uri or "sqlite:///results/mlflow/mlflow.db"
-TRACKING = f"--tracking {shlex.quote(URI)} --experiment {shlex.quote(cfg.tracking.experiment)}"
+LOGS = "--log results/tracking"
+TRACKING = f"{LOGS} --experiment {shlex.quote(cfg.tracking.experiment)}"
+STORE = f"{LOGS} --tracking {shlex.quote(tracking_uri(cfg))} track"
 
 # Jobs run the very sources whose digests are the rules' `code=` params, in whichever environment they start.
 SOURCES = shlex.quote(str(Path(eap.__file__).parents[1]))
@@ -176,7 +177,17 @@ def tracking(wildcards, output):
     return f"{TRACKING} --parent {wildcards.get('experiment') or folder or BASE}"
 
 
+# Jobs append to local logs; one process delivers these to MLflow, for as long as the workflow runs.
 onstart:
-    # Parallel jobs must find the database made: creating it is not safe for several processes. This is no rule, since
-    # Snakemake 9 overlooks changed params and code behind an `ancient` input that is made anew.
-    shell(f"python -m eap {TRACKING} init-tracking --parents {','.join(EXPERIMENTS.configs)}")
+    shell(
+        f"mkdir -p results/logs; nice -n 5 setsid python -m eap {STORE} deliver --follow {os.getpid()}"
+        " > results/logs/track_deliver.log 2>&1 < /dev/null &"
+    )
+
+
+onsuccess:
+    shell(f"python -m eap {STORE} wait || true")
+
+
+onerror:
+    shell(f"python -m eap {STORE} wait || true")

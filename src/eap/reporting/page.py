@@ -32,7 +32,7 @@ from eap.reporting.saturation import saturations
 from eap.reporting.verdict import lmd_bars, verdict
 from eap.stage import StageResult
 
-NO_RESULTS = ("logs", "benchmarks", "mlflow", "checkpoints", "report")
+NO_RESULTS = ("logs", "benchmarks", "mlflow", "tracking", "checkpoints", "report")
 """Folders that differ between two runs of the same results."""
 MAX_LISTED = 300
 """Clips set aside that are listed one by one; the counts always cover all."""

@@ -64,7 +64,7 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
     )  # fmt: skip
     if not sampler.ids:
         raise StageError(f"{data.root}: holds no training clip")
-    phase = _phase(config)
+    phase = bench_phase(config)
 
     def draw(step: int) -> Batch:
         return sampler.neutral_batch(0, step, section.batch_size).to(device)
@@ -108,7 +108,8 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
     }  # fmt: skip
 
 
-def _phase(config: Config) -> AntPhase:
+def bench_phase(config: Config) -> AntPhase:
+    """The ANT phase with random weights in place of the judges' pre-trained ones, which cost the same."""
     stand_in = config.perceptual.model_copy(update={"path": None})
     if config.perceptual.network == "vgg19":
         stand_in = stand_in.model_copy(update={"weights": "random"})
