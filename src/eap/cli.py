@@ -530,6 +530,9 @@ def score(
     voice: Annotated[
         Literal["generated", "reference"], typer.Option(help="Whose sound goes with the generated lips.")
     ] = "generated",
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Also score controls made from the references (five times the work).")
+    ] = False,
     syncnet_weights: Annotated[Path | None, typer.Option(help="syncnet_v2.model, for LSE-D, LSE-C, offset.")] = None,
     emonet_weights: Annotated[Path | None, typer.Option(help="emonet_8.pth, for intensity and emotion.")] = None,
     lpips_weights: Annotated[Path | None, typer.Option(help="alexnet-owt-7be5be79.pth, for LPIPS.")] = None,
@@ -541,7 +544,7 @@ def score(
     from rich.console import Console
 
     from eap.evaluation.score.pairs import pair_by_name, read_pairs
-    from eap.evaluation.score.run import score_folders
+    from eap.evaluation.score.run import score_all
     from eap.evaluation.score.settings import Settings, find_weights
     from eap.evaluation.score.table import print_summary
 
@@ -558,7 +561,9 @@ def score(
         pair_by_name(reference, generated) if pairs is None else (read_pairs(pairs, reference, generated), {})
     )
     try:
-        summary = score_folders(tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True))
+        summary = score_all(
+            tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True), controls
+        )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what was scored is kept in {out}: the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -845,7 +850,8 @@ def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: O
 @bench.command("synthesize")
 def bench_synthesize(
     generator: Annotated[
-        str | None, typer.Option(help="Preset whose `model` section is built, with random weights.")
+        str | None,
+        typer.Option(help="tiny, realtime, full, or a preset, whose `model` section is built with random weights."),
     ] = None,
     size: Annotated[int | None, typer.Option(help="model.image_size; without: the preset's.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A trained model instead of --generator.")] = None,
@@ -859,14 +865,16 @@ def bench_synthesize(
     """Frames per second from decoded inputs to an encoded file, GFLOPs per frame, peak memory."""
     import json
 
-    from eap.inference.bench import measure
+    from eap.inference.bench import GENERATORS, measure
 
     if (generator is None) == (checkpoint is None):
         raise ConfigError("give --generator PRESET (random weights) or --checkpoint FILE, one of the two")
     if checkpoint is not None and (size is not None or override):
         raise ConfigError("--size and --override belong to --generator: a trained model has its own values")
-    at_size = [f"model.image_size={size}"] if size is not None else []
-    config = _configured(generator, presets, [*override, *at_size]) if generator is not None else None
+    config = None
+    if generator is not None:
+        at_size = [f"model.image_size={size}"] if size is not None else []
+        config = _configured(GENERATORS.get(generator, generator), presets, [*override, *at_size])
     typer.echo(json.dumps(measure(config, checkpoint, seconds, repeats, device, threads)))
 
 

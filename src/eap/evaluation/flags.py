@@ -20,6 +20,7 @@ CHECKED = {
     "opening_amplitude": ("still",),  # a mouth that moves late moves as much
     "lse": ("still", "shifted"),
     "offset": ("shifted",),
+    "abs_offset": ("shifted",),
     "coverage": (),  # of a face that is found says nothing about what it does
     "identity": (),  # a still frame, and the recording late, show the same person
     "emotion_accuracy": ("still",),  # its source shows another emotion, where there is one

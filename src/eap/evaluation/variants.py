@@ -83,13 +83,14 @@ def choose_clips(store: ClipStore, most: int) -> list[str]:
     """Test clips, spread over speakers and emotions: one of each speaker in turn, each speaker's emotions in turn.
 
     Every speaker begins with another emotion, and within an emotion with another clip: otherwise a few clips of many
-    people would all be angry, and all of the level whose name sorts first.
+    people would all be angry, and all of the level whose name sorts first. The very first clip, which the grid shows,
+    is of the level whose name sorts last.
     """
     rows = store.clips.loc[store.ids("test")]
     per_speaker = []
     for first, (_, own) in enumerate(rows.groupby("speaker_id", sort=True)):
         emotions = [sorted(group.index) for _, group in own.groupby("emotion", sort=True)]
-        per_speaker.append(in_turn(_turned([_turned(ids, first + i) for i, ids in enumerate(emotions)], first)))
+        per_speaker.append(in_turn(_turned([_turned(ids, first + i - 1) for i, ids in enumerate(emotions)], first)))
     return in_turn(per_speaker)[:most]
 
 

@@ -68,7 +68,5 @@ def absent(weights: Any) -> dict[str, str]:
         Section ``evaluation.weights``: a path or None for each of `WEIGHTS`.
     """
     return {
-        f"evaluation.weights.{name}": f"{measured} ({WEIGHTS[name].name}, {WEIGHTS[name].url})"
-        for name, measured in MEASURES.items()
-        if getattr(weights, name) is None
+        f"evaluation.weights.{name}": measured for name, measured in MEASURES.items() if getattr(weights, name) is None
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ class SourceFace:
     """68 landmarks, float32 ``[68, 2]``, px at a 256 scale of the crop."""
     transform_23: np.ndarray
     """Head pose: from the canonical frame to the crop at a 256 scale."""
+    shape_P2: np.ndarray
+    """The person's neutral shape in the canonical frame, as far as one picture tells it."""
     notes: tuple[str, ...]
     """What a user should know."""
 
@@ -64,15 +67,20 @@ def read_picture(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.array(_opaque(picture)), notes
 
 
-def find_source(picture_HWC: np.ndarray, config: Any, shape_P2: np.ndarray, chosen: int | None = None) -> SourceFace:
+def find_source(
+    picture_HWC: np.ndarray,
+    config: Any,
+    neutral_shape: Callable[[np.ndarray], np.ndarray],
+    chosen: int | None = None,
+) -> SourceFace:
     """Find the face and crop it as preparation does.
 
     Parameters
     ----------
     config
         Sections ``video`` (crop_scale, size), ``model`` (image_size), ``landmarks`` (detector).
-    shape_P2
-        Mean neutral shape in the canonical frame, ``[68, 2]``.
+    neutral_shape
+        From landmarks to the person's neutral shape (`eap.inference.checkpoint.LoadedModel.neutral_shape`).
     chosen
         Which face, counted from the left, 1 first; None: the largest.
 
@@ -91,9 +99,10 @@ def find_source(picture_HWC: np.ndarray, config: Any, shape_P2: np.ndarray, chos
     points = (points * (LANDMARK_SCALE_PX / config.video.size)).astype(np.float32)
     if crop.size < config.model.image_size:
         notes = (*notes, f"the face's square has {crop.size} px, the model draws {config.model.image_size} px: blurred")
+    shape = neutral_shape(points)
     return SourceFace(
         picture_HWC, crop, resize_frame(large, config.model.image_size), points,
-        pose_transform(points[None], shape_P2)[0], notes,
+        pose_transform(points[None], shape)[0], shape, notes,
     )  # fmt: skip
 
 

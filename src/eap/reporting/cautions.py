@@ -47,7 +47,7 @@ def cautions(found: Results, seeds: tuple[int, ...], weights: Any) -> list[Cauti
         _absent(weights),
         _flagged(found.own_summary),
         _untold(found.comparisons),
-        _spread(found.splits, seeds),
+        _spread(found.splits, found.scores, seeds),
     ]  # fmt: skip
 
 
@@ -97,8 +97,9 @@ def _absent(weights: Any) -> Caution:
     missing = absent(weights)
     if not missing:
         return Caution("Absent", "No score: the weights of every published network were given.", "scores", False)
-    told = "; ".join(f"{measured}: set {key}" for key, measured in missing.items())
-    return Caution("Absent", f"Not measured, for want of published weights, and not replaced: {told}.", "scores", False)
+    told = "; ".join(f"{measured} ({key})" for key, measured in missing.items())
+    text = f"Not measured, and not replaced, for want of weights (the keys take their paths): {told}."
+    return Caution("Absent", text, "scores", False)
 
 
 def _flagged(summary: pd.DataFrame) -> Caution:
@@ -142,12 +143,14 @@ def _untold(comparisons: pd.DataFrame) -> Caution:
     return Caution("Not distinguishable", f"{text}{more}.", "comparison", n > 0)
 
 
-def _spread(splits: pd.DataFrame, seeds: tuple[int, ...]) -> Caution:
+def _spread(splits: pd.DataFrame, scores: pd.DataFrame, seeds: tuple[int, ...]) -> Caution:
     test = splits[splits["split"] == "test"]
-    n = test["speaker_id"].nunique()
+    scored = test[test["clip_id"].isin(scores["clip_id"])]
+    n = scored["speaker_id"].nunique()
     smallest = min(len(PRIMARY) * 2 / 2**n, 1)
     least = f"; {len(PRIMARY)} primary tests over {n} speaker{_s(n)} give a corrected p of {smallest:.2g} at least"
-    text = f"{len(seeds)} seed{_s(len(seeds))}, {len(test)} test clips, {n} test speaker{_s(n)}{least}."
+    clips = f"{len(scored)} of {len(test)} test clip{_s(len(test))} scored"
+    text = f"{len(seeds)} seed{_s(len(seeds))}, {clips}, {n} test speaker{_s(n)}{least}."
     return Caution("Small numbers", text, "protocol", smallest >= ALPHA or len(seeds) < 3)
 
 

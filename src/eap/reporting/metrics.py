@@ -181,7 +181,7 @@ def describe(name: str) -> Metric:
     if match is None:
         return Metric(name, name, "other")
     label, better, statistic = _STATISTICS[match[1]]
-    meaning = f"{statistic} the judged and the true {match[2]} (the pseudo label)."
+    meaning = f"{statistic} the judged and the true {match[2]} (the label)."
     return Metric(name, f"{label} {match[2]}", f"intensity/{match[3]}", "", better, meaning)
 
 

@@ -35,12 +35,16 @@ def offset_view(offsets: pd.DataFrame) -> OffsetView:
     if not n:
         return OffsetView((), f"The sync expert could not be tested: no test clip has sound{quiet}.", None)
     text = (
-        f"The expert finds every lag of -6 to 6 frames exactly in {100 * found['every_offset']:.0f} % of {n} test clip"
-        f"{'' if n == 1 else 's'} of real video, and in {100 * found['trials']:.1f} % of all trials "
-        f"({100 * found['within_1']:.1f} % to within one frame){quiet}."
+        f"The expert finds every lag of −6 to 6 frames exactly in {_percent(found['every_offset'], 0)} of {n} test clip"
+        f"{'' if n == 1 else 's'} of real video, and in {_percent(found['trials'], 1)} of all trials "
+        f"({_percent(found['within_1'], 1)} to within one frame){quiet}."
     )
     heard = offsets.dropna(subset=["found"])
     error = (heard["found"] - heard["injected"]).abs()
     shares = pd.DataFrame({"offset": heard["injected"], "exact": error == 0, "near": error <= 1}).groupby("offset")
     rows = [Injected(int(o), 100 * row["exact"], 100 * row["near"]) for o, row in shares.mean().iterrows()]
     return OffsetView(tuple(rows), text, bool(found["every_offset"] >= ENOUGH))
+
+
+def _percent(share: float, decimals: int) -> str:
+    return f"{100 * share:.{decimals}f}\u00a0%"

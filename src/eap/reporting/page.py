@@ -83,6 +83,7 @@ def render(config: Any, found: Results) -> str:
         "config": config,
         "describe": describe,
         "primary": PRIMARY,
+        "label_kind": "exact label" if config.labels.source == "phantom" else "pseudo label",
         "variants": VARIANTS,
         "losses": losses,
         "loss_choices": [(panel["experiment"], panel["experiment"]) for panel in losses],

@@ -32,6 +32,7 @@ from eap.training.build import build_ant, build_discriminator, build_era, load_s
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
 from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
 from eap.training.held_out import EarlyStop, release, validate
+from eap.training.neutral_shape import fit_neutral_shape
 from eap.training.processes import gathered
 from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
 from eap.training.updates import Updates
@@ -310,11 +311,13 @@ def _train(
     ]
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     sources = [data.splits, data.labels]
+    neutral_shape, neutral_fit = fit_neutral_shape(store)
     record = {
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
         "judges": judges_sha256(config),
-        "neutral_shape": store.shape("*").tolist(),  # for people whom synthesis meets for the first time
+        # For people whom synthesis meets for the first time
+        "neutral_shape": store.shape("*").tolist(), "neutral_fit": neutral_fit,
     }  # fmt: skip
     early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
     others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})
@@ -336,4 +339,5 @@ def _train(
         critics=config.critics.form,
     )
     chosen = release(phase.updates, early_stop)
-    return finish(model, phase.modules, record | chosen, history, rows, sources, f"ERA, seed {seed}", chosen)
+    modules = {**phase.modules, "neutral_shape": neutral_shape}
+    return finish(model, modules, record | chosen, history, rows, sources, f"ERA, seed {seed}", chosen)

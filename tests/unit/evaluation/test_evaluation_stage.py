@@ -206,7 +206,7 @@ def test_curves(known, store):
     sizes = curves.groupby(["clip_id", "variant", "judge"]).size()
     assert (sizes == 30).all()
     # What the model made: era, points, landmarks; its own reading of three controls; those of the others; the voice.
-    assert len(sizes) == 2 * (3 * 3 + 3 + 3 * 2 + 1)
+    assert len(sizes) == 2 * (len(GENERATED) * 3 + 3 + 3 * 2 + 1)
     one = curves[(curves.clip_id == TEST_CLIPS[0]) & (curves.variant == "real") & (curves.judge == "landmarks")]
     np.testing.assert_allclose(one.intensity, one.true_intensity, atol=0.02)
     np.testing.assert_allclose(one.true_valence, store[TEST_CLIPS[0]].va_T2[:, 0], atol=1e-6)

@@ -13,8 +13,8 @@ def test_shares_are_counted_by_hand() -> None:
     view = offset_view(pd.DataFrame(rows, columns=["clip_id", "injected", "found"]))
     assert view.rows == (Injected(0, 75.0, 75.0), Injected(1, 75.0, 100.0))
     # a and d of four; 6 of 8 trials; 7 of 8 within a frame
-    assert "exactly in 50 % of 4 test clips" in view.text
-    assert "in 75.0 % of all trials (87.5 % to within one frame); 1 silent clip cannot tell." in view.text
+    assert "exactly in 50\u00a0% of 4 test clips" in view.text
+    assert "in 75.0\u00a0% of all trials (87.5\u00a0% to within one frame); 1 silent clip cannot tell." in view.text
     assert view.good is False
 
 

@@ -20,6 +20,7 @@ import torch
 
 from eap.digest import file_sha256, git_sha
 from eap.evaluation.score.clip import ABSENT_FILE, Job, make_job, score_clip
+from eap.evaluation.score.controls import score_controls
 from eap.evaluation.score.networks import check_weights
 from eap.evaluation.score.pair import Task
 from eap.evaluation.score.settings import Settings, protocol
@@ -31,6 +32,22 @@ from eap.stage import StageError
 
 Say = Callable[[str], None]
 CLIPS, SUMMARY, KEPT = "clips.parquet", "summary.json", "kept"
+
+
+def score_all(
+    tasks: Sequence[Task], unpaired: dict[str, str], out: Path, settings: Settings, jobs: int, say: Say, controls: bool
+) -> dict[str, Any]:
+    """`score_folders`, and with `controls` the controls of the references beside it, in the same summary."""
+    summary = score_folders(tasks, unpaired, out, settings, jobs, say)
+    if not controls:
+        return summary
+
+    def score(own: list[Task], folder: Path) -> dict[str, Any]:
+        return score_folders(own, {}, folder, settings, jobs, lambda line: say(f"control {folder.name}: {line}"))
+
+    summary |= score_controls(tasks, out, settings, score)
+    write_text(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    return summary
 
 
 def score_folders(

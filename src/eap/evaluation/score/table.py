@@ -30,6 +30,8 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         values = (_shown(metric["value"]), _shown(metric["std"]))
         table.add_row(label, ARROWS[metric["better"]], *values, n, "; ".join(notes))
     console.print(table)
+    if "controls" in summary:
+        _print_controls(summary, console)
     for reason, names in _by_reason(summary["absent"]).items():
         console.print(f"absent: {', '.join(names)}: {reason}", soft_wrap=True)  # so that addresses can be copied
     failed = list(summary["failed"].items())
@@ -43,6 +45,19 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     for kind, weights in protocol["weights"].items():
         if not weights.get("published", True):
             console.print(f"warning: {kind} weights are not the published file (sha256 {weights['sha256'][:12]}...)")
+
+
+def _print_controls(summary: Mapping[str, Any], console: Console) -> None:
+    controls = summary["controls"]
+    table = Table("metric", "", "generated", *controls, title="Beside controls made from the references")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for name, metric in summary["metrics"].items():
+        values = (_shown(of.get(name)) for of in controls.values())
+        table.add_row(name, ARROWS[metric["better"]], _shown(metric["value"]), *values)
+    console.print(table)
+    for name, text in summary["flags"].items():
+        console.print(f"! {name} says nothing here: it {text}", soft_wrap=True)
 
 
 def one_line(name: str) -> str:
