@@ -516,7 +516,8 @@ def check_table(path: str | Path, name: str) -> None:
 
 def source_digest(path: str | Path) -> str:
     """The digest, kept in the file's metadata, of what a table was made from."""
-    return ((pq.read_schema(path).metadata or {}).get(b"eap.source") or b"?").decode()
+    with _damage(path):
+        return ((pq.read_schema(path).metadata or {}).get(b"eap.source") or b"?").decode()
 
 
 def _holds_tables(tables: Sequence[Any]) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from eap.schemas import TableError, TableFile, check_table
 
@@ -32,7 +31,7 @@ def clip_groups(path: Path, name: str) -> dict[str, list[Group]]:
         If the file is not a `name` table of this format version, or not of such groups.
     """
     check_table(path, name)
-    metadata = pq.read_metadata(path)
+    metadata = TableFile(path).metadata
     found: dict[str, list[Group]] = {}
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
