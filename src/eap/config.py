@@ -297,6 +297,9 @@ class EraConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps that render nothing, before the others")
     warmup_batch_size: Annotated[int, Field(ge=2)]
     lr_warmup: PositiveFloat
+    lr_motion: NonNegativeFloat = Field(
+        description="in the warm-up, of ANT's way from voice to landmarks: emotional voices are new to it; 0: it rests"
+    )
     p_emotional_source: Probability
     p_zero_emotion: Probability = Field(description="share of the neutral samples that run with e = 0")
     checkpoint_every: PositiveInt

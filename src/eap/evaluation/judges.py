@@ -31,10 +31,18 @@ class Judges:
         landmarks_TP2
             dlib's landmarks of them, px at a 256 scale, NaN where no face was found.
         """
-        found = [] if self.face is None else [Judged(clip, variant, "era", self.face.see(frames_THWC)[0])]
+        found = [] if self.face is None else [self.look(clip, variant, frames_THWC)]
         shape = self.store.shape(clip.speaker_id)
-        found.append(Judged(clip, variant, "points", self.points(landmarks_TP2, shape)))
+        va_T2, shown = self.points(landmarks_TP2, shape)
+        found.append(Judged(clip, variant, "points", va_T2, shown=shown))
         if np.isfinite(self.store.deviation_scale):
             deviation = smoothed_deviation(landmarks_TP2, shape, self.points.fps) / self.store.deviation_scale
             found.append(Judged(clip, variant, "landmarks", None, np.clip(deviation, 0, 1)))
         return found
+
+    def look(self, clip: Clip, variant: str, frames_THWC: np.ndarray) -> Judged:
+        """What F, theta and phi of the model at hand see."""
+        if self.face is None:
+            raise ValueError("judge 'era' is a trained model's own, and no model is at hand")
+        va_T2, classes_T = self.face.see(frames_THWC)
+        return Judged(clip, variant, "era", va_T2, shown=self.face.emotions[int(np.bincount(classes_T).argmax())])

@@ -29,6 +29,8 @@ class Judged:
     """Valence and arousal; None for a judge that reads intensity only."""
     intensity_T: np.ndarray | None = None
     """Given where `va_T2` is not."""
+    shown: str | None = None
+    """The class that the judge takes the clip for; None if it knows no classes or saw no face."""
 
     def read(self, quantity: str) -> np.ndarray | None:
         """The judge's ``[T]`` values, or None if this judge does not read the quantity."""
@@ -119,7 +121,8 @@ def clip_rows(
 
 
 def pooled_rows(judged: list[Judged]) -> list[dict[str, Any]]:
-    """Agreement of intensity, valence and arousal with the labels, pooled over all test frames."""
+    """Agreement of intensity, valence and arousal with the labels over all test frames; share of clips taken for their
+    own class, which a judge that saw no face in a clip does not count."""
 
     def key(j: Judged) -> tuple[str, str]:
         return j.variant, j.judge
@@ -146,6 +149,13 @@ def pooled_rows(judged: list[Judged]) -> list[dict[str, Any]]:
                         **_value(value, reason),
                     }
                 )
+        classes = [j.shown == j.clip.emotion for j in members if j.shown is not None]
+        if classes:
+            metric = f"emotion_accuracy/{judge}"
+            rows.append(
+                {"variant": variant, "metric": metric, "scope": "pooled", "n": len(classes)}
+                | _value(float(np.mean(classes)), None)
+            )
     return rows
 
 

@@ -144,7 +144,7 @@ def score_clip(
         "reencoded": read_video(setup.out / video_folder(clip) / "real.mp4"),
         "still": np.broadcast_to(source.frame_HWC, clip.frames_THWC.shape),
     }
-    judged += [Judged(clip, name, "era", setup.face.see(frames)[0]) for name, frames in controls.items()]
+    judged += [setup.judges.look(clip, name, frames) for name, frames in controls.items()]
     return rows, judged
 
 

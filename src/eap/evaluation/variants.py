@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -64,13 +65,22 @@ def read_levels(data: PreparedData) -> pd.DataFrame:
 
 
 def choose_clips(store: ClipStore, most: int) -> list[str]:
-    """Test clips, spread over speakers and emotions: one of each speaker in turn, each speaker's emotions in turn."""
+    """Test clips, spread over speakers, emotions and (where names sort by them) levels.
+
+    One of each speaker in turn, each speaker's emotions in turn; every speaker begins with another emotion and another
+    of its clips, so that few clips do not mean the first emotion at its first level.
+    """
     rows = store.clips.loc[store.ids("test")]
-    per_speaker = [
-        in_turn([sorted(group.index) for _, group in own.groupby("emotion", sort=True)])
-        for _, own in rows.groupby("speaker_id", sort=True)
-    ]
+    per_speaker = []
+    for first, (_, own) in enumerate(rows.groupby("speaker_id", sort=True)):
+        emotions = [rotated(sorted(group.index), first) for _, group in own.groupby("emotion", sort=True)]
+        per_speaker.append(in_turn(rotated(emotions, first)))
     return in_turn(per_speaker)[:most]
+
+
+def rotated(items: list[Any], first: int) -> list[Any]:
+    """The same, beginning with number `first`, counted round."""
+    return items[first % len(items) :] + items[: first % len(items)]
 
 
 def in_turn(groups: list[list[str]]) -> list[str]:

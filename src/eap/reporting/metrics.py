@@ -35,8 +35,9 @@ GROUPS: dict[str, tuple[str, str]] = {
     ),
     "intensity/points": (
         "Emotion, judged by landmarks, fitted",
-        "A linear map from dlib's points (no lips) to valence and arousal, fitted on real training clips: it saw no "
-        "generated frame and took no part in any training. Real video's own score tells how good it is.",
+        "A regression from dlib's points to valence, arousal and class, fitted on real validation clips: it saw no "
+        "generated frame, none of the training or test people, and took no part in any training. Real video's own "
+        "score tells how good it is.",
     ),
     "intensity/landmarks": (
         "Emotion, judged by landmarks",
@@ -136,6 +137,11 @@ def describe(name: str) -> Metric:
     """Label, group, unit, direction and meaning of a metric; an unknown name keeps itself as its label."""
     if name in _KNOWN:
         return _KNOWN[name]
+    if name.startswith("emotion_accuracy/"):
+        meaning = (
+            "Share of clips that the judge takes for the class of their voice (chance: one in as many as there are)."
+        )
+        return Metric(name, "Emotion accuracy", f"intensity/{name.partition('/')[2]}", "", "higher", meaning)
     match = _EMOTION.fullmatch(name)
     if match is None:
         return Metric(name, name, "other")
@@ -166,7 +172,7 @@ def sort_key(name: str) -> tuple[int, int, int, str]:
         return group, list(_KNOWN).index(name), 0, name
     match = _EMOTION.fullmatch(name)
     if match is None:
-        return group, 0, 0, name
+        return group, len(_QUANTITIES), 0, name
     return group, _QUANTITIES.index(match[2]), list(_STATISTICS).index(match[1]), name
 
 

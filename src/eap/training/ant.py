@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from eap.data.batch import Batch
-from eap.data.clip_store import ClipStore
+from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
@@ -150,7 +150,7 @@ def _train(
     config: Any, seed: int, data: PreparedData, student: Path, model: Path, history: Path, checkpoints: Path, log: Log
 ) -> StageResult:
     seed_everything(seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size)
+    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)
     section = config.ant
 
     def sampler(split: str) -> WindowSampler:
