@@ -5,11 +5,16 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
+PIP_AUDIT_VERSION := 2.10.1
+AUDIT_SERVICE ?= pypi
 VENV := .venv
 STAMP := $(VENV)/.installed
 CORES ?= $(shell nproc)
 TEST_JOBS ?= 2
 PORT ?= 5000
+HOST ?= 127.0.0.1
+TRACKING ?=
+AUTH ?=
 PROFILE ?= workflow/profiles/local
 CLIPS ?=
 
@@ -21,7 +26,7 @@ export DO_NOT_TRACK := true
 # The UI's job workers are of no use here and outlive it.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help setup link-clips demo report ui test test-system lint format lock
+.PHONY: help setup link-clips demo report ui mlflow test test-system test-slurm test-tracking test-faults audit lint format lock
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -65,11 +70,46 @@ report: setup  ## the page's workflow companion: provenance, run times and final
 ui: setup  ## MLflow on 127.0.0.1 [PORT=n]
 	mlflow ui --backend-store-uri sqlite:///results/mlflow/mlflow.db --host 127.0.0.1 --port $(PORT)
 
+# TRACKING=postgresql://... names a database, AUTH=--auth asks for passwords: docs/tracking.md
+mlflow: setup  ## MLflow's server on HOST=127.0.0.1 [PORT=n TRACKING=uri AUTH=--auth], for make ui's database or another
+	python -m eap $(if $(TRACKING),--tracking '$(TRACKING)') track serve --host $(HOST) --port $(PORT) $(AUTH)
+
 test: setup  ## all tests that need no system package
-	pytest -m "not system" --numprocesses $(TEST_JOBS) --dist loadfile
+	pytest -m "not system and not slurm and not postgresql and not faults" --numprocesses $(TEST_JOBS) --dist loadfile
 
 test-system: setup  ## the tests that need system packages; none collected is a failure (pytest's exit code 5)
 	pytest -m system
+
+# Debian starts no daemon of these packages by itself without a configuration; the tests start their own.
+test-slurm: setup  ## the tiny workflow on a one-node Slurm cluster of its own; installs Slurm (root, Debian) if absent
+	@if command -v slurmctld slurmd munged sbatch > /dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "test-slurm: installing Debian's packages slurm-wlm and munge"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends slurm-wlm munge; \
+	else \
+	  echo "test-slurm: Slurm is absent; as root, on Debian: apt-get install slurm-wlm munge" >&2; exit 1; \
+	fi
+	pytest -m slurm
+
+test-tracking: setup  ## MLflow's server on a PostgreSQL of its own, with passwords; installs Debian's PostgreSQL (root) if absent
+	@if ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "test-tracking: installing Debian's package postgresql"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postgresql; \
+	else \
+	  echo "test-tracking: PostgreSQL is absent; as root, on Debian: apt-get install postgresql" >&2; exit 1; \
+	fi
+	pytest -m postgresql
+
+test-faults: setup  ## kills, a full disk, a dead server, damaged shards: each caused, the results compared [FAULT_KILLS=20]
+	pytest -m faults -s
+
+# pip-audit asks PyPI's vulnerability service (or osv) about each locked package: it needs the network, and fails without.
+audit: setup  ## known vulnerabilities of the locked packages; no answer is a failure [AUDIT_SERVICE=pypi or osv]
+	@uv tool run --quiet --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit --vulnerability-service $(AUDIT_SERVICE) --strict --disable-pip --require-hashes \
+	  --progress-spinner off --timeout 15 -r envs/requirements.txt || { \
+	  echo "audit: FAILED: vulnerabilities were found, or the service gave no answer (see above);" \
+	    "nothing is known to be safe" >&2; exit 1; }
 
 lint: setup  ## style, workflow rules, layers, generated files in step
 	ruff check .

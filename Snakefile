@@ -21,6 +21,10 @@ except ConfigError as error:
 cfg = EXPERIMENTS.base
 
 
+# For --software-deployment-method apptainer; envs/eap.def says how to build it. Otherwise it is not looked at.
+container: str(Path(workflow.basedir) / "envs" / "eap.sif")
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/train.smk"

@@ -10,8 +10,9 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = (
-    ("eap", "eap.config"),
-    ("eap.files", "eap.digest", "eap.schemas", "eap.seeding", "eap.stage", "eap.experiments"),
+    ("eap", "eap.urls"),
+    ("eap.config", "eap.progress"),
+    ("eap.files", "eap.digest", "eap.schemas", "eap.seeding", "eap.stage", "eap.experiments", "eap.housekeeping"),
     ("eap.data",),
     ("eap.models",),
     ("eap.losses",),
@@ -20,7 +21,7 @@ LAYERS = (
     ("eap.inference",),
     ("eap.evaluation",),
     ("eap.reporting",),
-    ("eap.tracking", "eap.workflow_bench"),
+    ("eap.tracking", "eap.workflow_bench", "eap.kubernetes_jobs", "eap.doctor"),
     ("eap.cli", "eap.__main__"),
 )
 MODULES = {
@@ -66,7 +67,7 @@ def test_imports_only_from_its_own_layer_or_below(module: str) -> None:
 
 def test_only_tracking_imports_mlflow() -> None:
     importers = {module for module in MODULES if any(within(name, "mlflow") for name in imports(module))}
-    assert importers == {"eap.tracking"}
+    assert importers == {f"eap.tracking.{name}" for name in ("store", "delivery", "registry", "packaged_model")}
 
 
 def test_configuration_imports_no_torch() -> None:

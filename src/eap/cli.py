@@ -5,22 +5,29 @@ Global options go before the stage: `eap --tracking sqlite:///mlflow.db --experi
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from eap.config import Config, ConfigError, json_schema, load_config, load_stage
+from eap.config import Config, ConfigError, deep_merge, json_schema, load_config, load_stage, read_yaml
 from eap.experiments import BASE
 from eap.stage import Log, StageError, StageResult, no_log
+from eap.urls import fill_in, mask
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+track = typer.Typer(no_args_is_help=True, help="Runs on their way to MLflow, and its server.")
 bench = typer.Typer(no_args_is_help=True, help="Measurements, one JSON line each.")
 app.add_typer(bench, name="bench")
+app.add_typer(track, name="track")
 
 ConfigOption = Annotated[str, typer.Option("--config", help="The stage's sections: JSON, or a YAML file's path.")]
 Seed = Annotated[int, typer.Option(help="Seed of this run.")]
@@ -38,27 +45,40 @@ PRESETS = Path("workflow/presets")
 N_CORES = os.cpu_count() or 1
 NOT_ALL_SCORED = 3
 """Exit code of `eap score` if anything failed (1: a fault of what was asked; 2: of the command line)."""
+LOGS = Path("results/tracking")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DELIVERY_S = 60
+"""Longest wait of a command or workflow for its last lines to reach MLflow; they are kept in any case."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
 """Of those that torchrun starts; it alone tracks and prints."""
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """Where runs are logged; `uri` None: nowhere. `parent`: the run that holds all seeds and stages."""
+    """Where runs are logged. `parent`: the run that holds all seeds and stages."""
 
     uri: str | None = None
+    """MLflow store that this process sees to it that its log reaches; None: another process does, or nobody."""
     experiment: str = "eap"
     parent: str = BASE
+    log: Path | None = None
+    """Folder of local logs; None: nothing is tracked."""
 
 
 @app.callback()
 def _global_options(
     context: typer.Context,
-    tracking: Annotated[str | None, typer.Option(help="MLflow tracking URI; without it nothing is tracked.")] = None,
+    tracking: Annotated[str | None, typer.Option(help="MLflow tracking URI, to which the run is delivered.")] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help=f"Folder of the runs' local logs. With --tracking: {LOGS} if not given."),
+    ] = None,
     experiment: Annotated[str, typer.Option(help="MLflow experiment.")] = "eap",
     parent: Annotated[str, typer.Option(help="Run that this one is nested under: the configured experiment.")] = BASE,
 ) -> None:
-    context.obj = Tracking(tracking, experiment, parent)
+    context.obj = Tracking(tracking, experiment, parent, log or (LOGS if tracking else None))
 
 
 def _run(
@@ -68,20 +88,57 @@ def _run(
     inputs: Sequence[Path],
     work: Callable[[Any, Log], StageResult],
     seed: int | None = None,
+    model: Callable[[], Mapping[str, Any]] | None = None,
 ) -> None:
-    """Validate the stage's sections, run the stage inside a tracking run, print its summary."""
+    """Validate the stage's sections, run the stage with a local log, print its summary.
+
+    `model`: what the registry is told of a trained model.
+    """
     sections = load_stage(stage, config)
     tracking: Tracking = context.obj
-    if tracking.uri is None or not FIRST_PROCESS:
+    if tracking.log is None or not FIRST_PROCESS:
         result = work(sections, no_log)
     else:
-        from eap.tracking import stage_run
+        from eap.tracking.run_log import stage_log
 
-        with stage_run(tracking.uri, tracking.experiment, tracking.parent, stage, sections, inputs, seed) as run:
+        names = (tracking.log, tracking.experiment, tracking.parent)
+        with _delivered(tracking), stage_log(*names, stage, sections, inputs, seed) as run:
             result = work(sections, run.log)
             run.finish(result)
+            if model is not None:
+                run.model(model())
     for name, value in result.metrics.items():
         typer.echo(f"{stage}: {name} = {value:.6g}")
+
+
+@contextmanager
+def _delivered(tracking: Tracking) -> Iterator[None]:
+    """Inside, a process of its own delivers the local logs, where a store is named; in the end it is waited for."""
+    if tracking.uri is None or tracking.log is None:
+        yield
+        return
+    from eap.tracking.pending import wait
+
+    store_of(tracking)  # a fault of the URI is said now, not in the background
+    arguments = ("--tracking", tracking.uri, "--log", str(tracking.log), "track", "deliver")
+    command = [sys.executable, "-m", "eap", *arguments, "--follow", str(os.getpid())]
+    quiet = subprocess.DEVNULL
+    # It ends by itself once this process has ended
+    delivery = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+    try:
+        yield
+    finally:
+        typer.echo(mask(wait(tracking.log, tracking.uri, DELIVERY_S, lambda: delivery.poll() is None)))
+
+
+def store_of(tracking: Tracking) -> str:
+    """The store's URI with its secrets filled in."""
+    if tracking.uri is None:
+        raise ConfigError("name the MLflow store: --tracking URI before the command")
+    try:
+        return fill_in(tracking.uri)
+    except ValueError as error:
+        raise ConfigError(f"tracking.uri: {error}") from None
 
 
 @app.command()
@@ -284,6 +341,7 @@ def evaluate(
     from eap.evaluation.stage import evaluate
 
     prepared = PreparedData(data)
+    scores = [out / "scores.parquet", judge.with_name("scores.parquet")]
     _run(
         context,
         "evaluate",
@@ -291,7 +349,15 @@ def evaluate(
         [prepared.splits, prepared.labels],
         lambda c, _: evaluate(c, seed, prepared, era, sync, judge, out),
         seed,
+        lambda: _model_record(context.obj, era, data, scores, out / "model_card.md"),
     )
+
+
+def _model_record(tracking: Tracking, era: Path, data: Path, scores: list[Path], card: Path) -> Mapping[str, Any]:
+    from eap.data.layout import PreparedData
+    from eap.tracking.trained import describe_model
+
+    return describe_model(f"{tracking.experiment}-{tracking.parent}", era, PreparedData(data), scores, card)
 
 
 @app.command()
@@ -308,11 +374,15 @@ def compare(
 
     described = json.loads(experiments)
     _run(context, "compare", config, [], lambda c, _: compare(c, described, results))
-    tracking: Tracking = context.obj
-    if tracking.uri is not None:
-        from eap.tracking import log_summaries
+    _log_summaries(context.obj, results / "comparison" / "summary.parquet")
 
-        log_summaries(tracking.uri, tracking.experiment, results / "comparison" / "summary.parquet")
+
+def _log_summaries(tracking: Tracking, summary: Path) -> None:
+    from eap.tracking.run_log import log_summaries
+
+    if tracking.log is not None:
+        with _delivered(tracking):
+            log_summaries(tracking.log, tracking.experiment, summary)
 
 
 @app.command()
@@ -344,9 +414,9 @@ def runs(
     if store is None:
         summary, comparisons = read_comparison(results)
     else:
-        from eap.tracking import read_summaries
+        from eap.tracking.store import read_summaries
 
-        summary, comparisons = read_summaries(store, experiment), None
+        summary, comparisons = read_summaries(fill_in(store), experiment), None
     print_runs(summary, comparisons, Console(markup=False, highlight=False, emoji=False), metric, every)
 
 
@@ -367,6 +437,75 @@ def check(
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         print_check(found, Console(markup=False, highlight=False, emoji=False))
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The run's config.yaml.")] = Path(
+        "config.yaml"
+    ),
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+) -> None:
+    """Look at what a run needs: versions, cores, GPU, disk, data, weights, MLflow; each with the remedy."""
+    from eap.doctor import examine
+
+    findings = examine(_configured(read_yaml(config), presets, override), Path())
+    for finding in findings:
+        mark = "ok  " if finding.remedy is None else "FAIL" if finding.fatal else "warn"
+        typer.echo(
+            f"{mark} {finding.what}: {finding.found}" + (f"\n     -> {finding.remedy}" if finding.remedy else "")
+        )
+    if any(finding.fatal and finding.remedy for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def clean(
+    older_than: Annotated[str, typer.Option(help="Age: a number and h, d or w, e.g. 30d.")],
+    directory: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The working directory.")] = Path(),
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed.")] = False,
+) -> None:
+    """List (with --delete: remove) old logs, half-written files and checkpoints of finished trainings; nothing else.
+
+    What the report or a registered model is made from is never among them.
+    """
+    from eap.housekeeping import disk_use, find_leftovers, parse_age
+
+    leftovers = find_leftovers(directory, parse_age(older_than))
+    for leftover in leftovers:
+        if delete:
+            leftover.path.unlink(missing_ok=True)
+        typer.echo(
+            f"{leftover.path}: {leftover.size_bytes} bytes, {leftover.age_s / 86400:.1f} days: {leftover.reason}"
+        )
+    total = sum(leftover.size_bytes for leftover in leftovers)
+    done = "deleted" if delete else "could go; nothing was deleted (--delete does it)"
+    typer.echo(f"{len(leftovers)} files, {total / 1e6:.1f} MB {done}")
+    for name, size in disk_use(directory / "results").items():
+        typer.echo(f"results/{name}: {size / 1e6:.1f} MB")
+
+
+@app.command()
+def verify(
+    results: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of all results.")] = Path(
+        "results"
+    ),
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is damaged; the workflow makes it anew.")] = (
+        False
+    ),
+) -> None:
+    """Compare every table with its checksums: truncated or altered files are named. Exit code 3: there are some."""
+    from eap.housekeeping import find_damage
+
+    damaged = list(find_damage(results))
+    for path, reason in damaged:
+        if delete:
+            path.unlink()
+        typer.echo(f"{path}: damaged: {reason}{'; deleted' if delete else ''}")
+    typer.echo(f"{len(damaged)} damaged tables" + ("; run the workflow again" if damaged and delete else ""))
+    if damaged and not delete:
+        raise typer.Exit(NOT_ALL_SCORED)
 
 
 @app.command()
@@ -391,6 +530,9 @@ def score(
     voice: Annotated[
         Literal["generated", "reference"], typer.Option(help="Whose sound goes with the generated lips.")
     ] = "generated",
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Also score controls made from the references (five times the work).")
+    ] = False,
     syncnet_weights: Annotated[Path | None, typer.Option(help="syncnet_v2.model, for LSE-D, LSE-C, offset.")] = None,
     emonet_weights: Annotated[Path | None, typer.Option(help="emonet_8.pth, for intensity and emotion.")] = None,
     lpips_weights: Annotated[Path | None, typer.Option(help="alexnet-owt-7be5be79.pth, for LPIPS.")] = None,
@@ -402,7 +544,7 @@ def score(
     from rich.console import Console
 
     from eap.evaluation.score.pairs import pair_by_name, read_pairs
-    from eap.evaluation.score.run import score_folders
+    from eap.evaluation.score.run import score_all
     from eap.evaluation.score.settings import Settings, find_weights
     from eap.evaluation.score.table import print_summary
 
@@ -418,7 +560,13 @@ def score(
     tasks, unpaired = (
         pair_by_name(reference, generated) if pairs is None else (read_pairs(pairs, reference, generated), {})
     )
-    summary = score_folders(tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True))
+    try:
+        summary = score_all(
+            tasks, unpaired, out, settings, jobs, lambda line: typer.echo(line, err=True), controls
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what was scored is kept in {out}: the same command goes on from there", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     print_summary(summary, Console(markup=False, highlight=False, emoji=False))
     if summary["counts"]["clips"] > summary["counts"]["scored"]:
         raise typer.Exit(NOT_ALL_SCORED)
@@ -441,6 +589,23 @@ def card(
     card = out or checkpoint.with_name("model_card.md")
     write_card(checkpoint, PreparedData(data), scores, card)
     typer.echo(f"{card} written")
+
+
+@app.command()
+def results(
+    preset: Annotated[str, typer.Option(help="Name of the preset that was run.")],
+    root: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Its results.")] = Path("results"),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of results.md and results.json.")] = Path("docs"),
+    seeds: Annotated[str, typer.Option(help="Seeds that were run, as snakemake takes them; empty: the preset's.")] = "",
+) -> None:
+    """Write what was asked for beside what was measured: results.md and results.json."""
+    from eap.reporting.targets import write_results
+
+    chosen = f" 'seeds={seeds}'" if seeds else ""
+    option = f" --seeds '{seeds}'" if seeds else ""
+    run = f"snakemake --cores 2 --config preset={preset}{chosen} -- all"
+    write_results(root, preset, f"{run}\npython -m eap results --preset {preset}{option}", out)
+    typer.echo(f"{out / 'results.md'} written")
 
 
 @app.command()
@@ -493,22 +658,6 @@ def provenance(video: Annotated[Path, typer.Argument(exists=True, dir_okay=False
 
 
 @app.command()
-def init_tracking(
-    context: typer.Context,
-    parents: Annotated[str, typer.Option(help="Configured experiments, separated by commas.")] = BASE,
-) -> None:
-    """Create the tracking database, the experiment and its parent runs once, before parallel jobs use them."""
-    from eap.tracking import initialise, parent_run
-
-    tracking: Tracking = context.obj
-    if tracking.uri is None:
-        raise ConfigError("init-tracking needs --tracking URI before the command")
-    experiment_id = initialise(tracking.uri, tracking.experiment)
-    for name in parents.split(","):
-        parent_run(tracking.uri, experiment_id, name)
-
-
-@app.command()
 def config_schema() -> None:
     """Print the JSON schema of the configuration."""
     import json
@@ -536,6 +685,93 @@ def phantom(
     typer.echo(f"{out}: {made['n_clips']:.0f} clips, {made['n_frames']:.0f} frames; {made['n_rendered']:.0f} new")
     if picture is not None:
         write_gallery(config.phantom, picture)
+
+
+@track.command("deliver")
+def track_deliver(
+    context: typer.Context,
+    follow: Annotated[
+        int | None, typer.Option(help="Go on until the process of this number has ended, then end.")
+    ] = None,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two rounds, with --follow.")] = 2.0,
+) -> None:
+    """Send to MLflow what the local logs hold and it has not yet got, each metric once."""
+    from eap.tracking.pending import note, only_one, wait
+
+    tracking: Tracking = context.obj
+    uri, folder = store_of(tracking), tracking.log or LOGS
+    with only_one(folder, tracking.uri) as lock:
+        if lock is None:
+            typer.echo(mask(f"{folder}: another process delivers to {tracking.uri} already"))
+            return
+        from eap.tracking.delivery import Delivery
+        from eap.tracking.delivery import follow as follow_logs
+
+        def say(text: str) -> None:
+            typer.echo(mask(f"tracking: {text}"))
+
+        delivery = Delivery(folder, uri, tracking.uri, say)
+        complete = follow_logs(delivery, _alive(follow), every, lambda trouble: note(lock, trouble))
+    typer.echo(mask(wait(folder, tracking.uri, 0)))
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _alive(process: int | None) -> Callable[[], bool]:
+    """Whether a process still lives; its number may have been given to another since."""
+    import psutil
+
+    try:
+        found = None if process is None else psutil.Process(process)
+    except psutil.NoSuchProcess:
+        found = None
+    return lambda: found is not None and found.is_running() and found.status() != psutil.STATUS_ZOMBIE
+
+
+@track.command("serve")
+def track_serve(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Option(file_okay=False, help="Database, artifacts, users.")] = Path("results/mlflow"),
+    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's need --auth.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    auth: Annotated[bool, typer.Option("--auth", help="Ask for name and password (HTTP basic; put TLS in front).")] = (
+        False
+    ),
+) -> None:
+    """Start MLflow's server. Its database is --tracking URI before the command, or sqlite in --folder."""
+    from eap.tracking.server import Server, command
+
+    tracking: Tracking = context.obj
+    store = None if tracking.uri is None else store_of(tracking)
+    arguments, environment = command(Server(folder, store, host, port, auth), os.environ)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.execvpe(arguments[0], arguments, environment)
+
+
+@track.command("user")
+def track_user(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="Name of a new user of a server with --auth.")]
+) -> None:
+    """Make a user. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are the admin's; the password is asked for."""
+    from eap.tracking.store import create_user
+
+    password = typer.prompt("password", hide_input=True, confirmation_prompt=True)
+    create_user(store_of(context.obj), name, password)
+
+
+@track.command("wait")
+def track_wait(
+    context: typer.Context,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds.")] = DELIVERY_S,
+) -> None:
+    """Wait until the delivery at work has sent everything; say what is left if it cannot."""
+    from eap.tracking.pending import wait
+
+    tracking: Tracking = context.obj
+    store_of(tracking)
+    typer.echo(mask(wait(tracking.log or LOGS, tracking.uri, patience)))
 
 
 @bench.command("phantom")
@@ -631,7 +867,8 @@ def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: O
 @bench.command("synthesize")
 def bench_synthesize(
     generator: Annotated[
-        str | None, typer.Option(help="Preset whose `model` section is built, with random weights.")
+        str | None,
+        typer.Option(help="tiny, realtime, full, or a preset, whose `model` section is built with random weights."),
     ] = None,
     size: Annotated[int | None, typer.Option(help="model.image_size; without: the preset's.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A trained model instead of --generator.")] = None,
@@ -645,14 +882,16 @@ def bench_synthesize(
     """Frames per second from decoded inputs to an encoded file, GFLOPs per frame, peak memory."""
     import json
 
-    from eap.inference.bench import measure
+    from eap.inference.bench import GENERATORS, measure
 
     if (generator is None) == (checkpoint is None):
         raise ConfigError("give --generator PRESET (random weights) or --checkpoint FILE, one of the two")
     if checkpoint is not None and (size is not None or override):
         raise ConfigError("--size and --override belong to --generator: a trained model has its own values")
-    at_size = [f"model.image_size={size}"] if size is not None else []
-    config = _configured(generator, presets, [*override, *at_size]) if generator is not None else None
+    config = None
+    if generator is not None:
+        at_size = [f"model.image_size={size}"] if size is not None else []
+        config = _configured(GENERATORS.get(generator, generator), presets, [*override, *at_size])
     typer.echo(json.dumps(measure(config, checkpoint, seconds, repeats, device, threads)))
 
 
@@ -680,6 +919,32 @@ def bench_train(
         typer.echo(json.dumps(measure(config, prepared)))
 
 
+@bench.command("tracking")
+def bench_tracking(
+    preset: Preset = "demo",
+    presets: Presets = PRESETS,
+    override: Override = [],  # noqa: B006
+    data: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder of prepared data; without it a corpus is prepared.")
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Rounds of each kind.")] = 12,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of a round.")] = 5.0,
+    checkout: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the Snakefile.")] = Path(),
+) -> None:
+    """What tracking costs a training: with MLflow's server up, and with the server down."""
+    import json
+    import tempfile
+
+    from eap.data.layout import PreparedData
+    from eap.tracking.bench import measure
+    from eap.workflow_bench import prepare_phantom
+
+    config = _configured(preset, presets, override)
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = PreparedData(data or prepare_phantom(checkout, Path(folder)))
+        typer.echo(json.dumps(measure(config, prepared, Path(folder), pairs, seconds)))
+
+
 @bench.command("dag")
 def bench_dag(
     clips: Annotated[int, typer.Option(min=1, help="Clips of the made-up corpus; MEAD has 280,000.")] = 280_000,
@@ -693,11 +958,11 @@ def bench_dag(
     typer.echo(json.dumps(measure(checkout, clips)))
 
 
-def _configured(preset: str, presets: Path, override: Sequence[str]) -> Config:
-    """A preset with values laid over it."""
+def _configured(preset: str | Mapping[str, Any], presets: Path, override: Sequence[str]) -> Config:
+    """A preset, or the values of a config.yaml, with values laid over it."""
     import yaml
 
-    values: dict[str, Any] = {"preset": preset}
+    values: dict[str, Any] = deep_merge({}, {"preset": preset} if isinstance(preset, str) else preset)
     for item in override:
         key, equals, value = item.partition("=")
         section, dot, name = key.partition(".")
@@ -708,11 +973,23 @@ def _configured(preset: str, presets: Path, override: Sequence[str]) -> Config:
 
 
 def main() -> None:
-    """Run the command line; faults meant for people end in one message and exit code 1, not in a traceback."""
+    """Run the command line; faults meant for people end in one message and exit code 1, others in a traceback.
+
+    Either way secrets of URLs are masked: what is printed here stands in a job's log.
+    """
     from eap.schemas import TableError
 
     try:
         app()
     except (ConfigError, StageError, TableError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(mask(f"error: {error}"), err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            typer.echo(mask(traceback.format_exc()), err=True)
+        else:
+            typer.echo(mask(f"error: {error}: make room (eap clean lists what may go), then run again"), err=True)
+        sys.exit(1)
+    except Exception:
+        typer.echo(mask(traceback.format_exc()), err=True)
         sys.exit(1)

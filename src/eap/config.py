@@ -9,12 +9,16 @@ is allowed.
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from eap.urls import mask, require_no_secret
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgusted", "surprised", "contempt", "calm")
 """The vocabulary that every dataset's own emotion names are mapped to."""
@@ -30,6 +34,7 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Url = Annotated[str, AfterValidator(require_no_secret)]
 
 
 class ConfigError(ValueError):
@@ -57,13 +62,14 @@ class DataConfig(Section):
     shards: PositiveInt = Field(description="preparation jobs per stage (one Parquet file each)")
     workers: PositiveInt = Field(description="processes per preparation job")
     clip_limit_s: PositiveFloat = Field(description="a clip that takes longer to decode or to search is set aside")
+    max_clip_mb: PositiveFloat = Field(description="larger files are set aside unread")
 
 
 class DownloadConfig(Section):
     """Fetching the dataset into `data.root`, where its licence allows that."""
 
     enabled: bool = Field(description="fetch what is missing; with it you accept the dataset's licence")
-    mirror: str | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
+    mirror: Url | None = Field(pattern=r"^https?://", description="base URL that is asked first; null: the source only")
     max_extracted_gb: PositiveFloat = Field(description="archives that unpack to more are refused, each")
 
 
@@ -88,6 +94,8 @@ class VideoConfig(Section):
     detect_every: PositiveInt = Field(description="the crop comes from faces in every n-th frame of the source")
     min_frames: PositiveInt = Field(description="shorter clips are set aside")
     max_frames: PositiveInt = Field(description="longer clips are set aside")
+    max_side_px: Annotated[int, Field(gt=0, le=4096)] = Field(description="clips with larger pictures are set aside")
+    max_source_fps: PositiveFloat = Field(description="clips with more frames in a second are set aside")
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
 
 
@@ -119,21 +127,27 @@ class AudioConfig(Section):
         return self
 
 
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")]
+
+
+class WeightFile(Section):
+    """A file of published weights that this program does not bring along."""
+
+    path: str | None = Field(description="local file of the weights; null: fetched from `url` once")
+    url: Url = Field(pattern="^https?://", description="where the weights are published")
+    sha256: Digest | None = Field(
+        description="of the file: all 64 digits, or the first ones where only these are known; null: any"
+    )
+
+
 class LandmarkConfig(Section):
     """The landmark estimator of the cache (not the differentiable one of L_lip)."""
 
     detector: Literal["dlib", "fan"]
+    fan: WeightFile = Field(description="FAN's weights, for detector `fan` and for loss.lip_estimator `fan`")
     detect_every: PositiveInt = Field(description="faces are detected on every n-th frame, and tracked in between")
     max_gap: Annotated[int, Field(ge=0)] = Field(description="longest run of missed frames that is interpolated")
     min_coverage: Probability = Field(description="share of detected frames below which a clip is set aside")
-
-
-class EmonetConfig(Section):
-    """The weights of EmoNet's 8-class network, read for source `emonet`."""
-
-    path: str | None = Field(description="local file of the weights; null: fetched from `url` once")
-    url: str = Field(pattern="^https?://", description="where the weights are published, pinned to a commit")
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(description="of the weights; null: any")
 
 
 class LabelConfig(Section):
@@ -144,7 +158,7 @@ class LabelConfig(Section):
         "emonet: a network trained on ratings of faces"
     )
     percentile: Annotated[float, Field(gt=0, le=100)] = Field(description="deviation that counts as intensity 1")
-    emonet: EmonetConfig
+    emonet: WeightFile = Field(description="EmoNet's 8-class network, read for source `emonet`")
 
 
 class SplitConfig(Section):
@@ -179,6 +193,12 @@ class ModelConfig(Section):
     emotion_channels: PositiveInt = Field(description="base channels of F")
     emotion_pooled: bool = Field(description="E_E hears each frame beside the mean of the frames around it")
     discriminator_channels: PositiveInt
+    pose_shape: Literal["own", "mean"] = Field(
+        description="whose neutral shape is posed to drive ANT: the person's own, or the mean over training's people"
+    )
+    convolution: Literal["full", "separable"] = Field(
+        description="of G's bottleneck and decoder; separable: one kernel per channel, then 1 x 1"
+    )
     warp: Literal["none", "pose", "landmarks"] = Field(
         description="how the source reaches the driving frame: not at all; by the pose's similarity; by a flow to the "
         "landmarks that pose, speech and emotion imply"
@@ -235,7 +255,9 @@ class PerceptualConfig(Section):
 
     network: Literal["vgg19", "student"]
     weights: Literal["imagenet", "random", "trained"]
-    path: str | None = Field(description="local file of the ImageNet weights; null: torchvision's pinned URL")
+    path: str | None = Field(description="local file of the ImageNet weights; null: fetched from `url` once")
+    url: Url = Field(pattern="^https?://", description="torchvision's own")
+    sha256: Digest | None = Field(description="of the file: all digits or the first ones; null: any")
     scales: PositiveInt = Field(description="1, 1/2, 1/4, ...: how many")
 
     @model_validator(mode="after")
@@ -262,7 +284,42 @@ class LossConfig(Section):
     shape: NonNegativeFloat = Field(description="landmarks implied by ANT's motion (and ERA's emotion), 0: off")
     norm: NonNegativeFloat = Field(description="|| e || regressed to the intensity")
     decode: NonNegativeFloat = Field(description="psi, from (valence, arousal) back to e")
-    margin: PositiveFloat = Field(description="margin of L_metric")
+    margin: PositiveFloat = Field(description="margin of L_metric, form `triplet`")
+    temperature: PositiveFloat = Field(description="of L_metric, form `contrastive`")
+    lip_estimator: Literal["student", "fan"] = Field(
+        description="landmark network under L_lip: the one that the pipeline distils, or the published FAN "
+        "(landmarks.fan)"
+    )
+    metric_form: Literal["triplet", "contrastive"]
+    inten_form: Literal["mse_pcc_ccc", "mse_ccc", "mse"]
+    inten_target: Literal["va", "intensity"] = Field(description="what L_inten compares: valence and arousal, or I")
+    intensity: Literal["norm", "max", "arousal"] = Field(
+        description="I of (valence, arousal), for L_inten's target `intensity` and for || e ||; scores use the norm"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> LossConfig:
+        if self.inten_target == "intensity" and self.decode:
+            raise ValueError(
+                f"inten_target 'intensity' leaves theta's valence and arousal without meaning, but decode is "
+                f"{self.decode}: psi would learn to read them; set loss.decode: 0"
+            )
+        if self.inten_target == "va" and self.intensity != "norm" and not self.norm:
+            raise ValueError(
+                f"intensity {self.intensity!r} is read by inten_target 'intensity' and by loss.norm, but the target is "
+                "'va' and norm is 0; set intensity: norm"
+            )
+        return self
+
+
+class CriticsConfig(Section):
+    """D and D_E (CHOSEN; that they are and what they judge is KNOWN)."""
+
+    form: Literal["non_saturating", "hinge", "least_squares"] = Field(description="of the adversarial losses")
+    emotion_head: Literal["multi_branch", "projection"] = Field(description="how D_E judges per class")
+    real: Literal["targets", "any"] = Field(
+        description="real frames that they see: those of the batch's targets, or of any training clip"
+    )
 
 
 class AntConfig(Section):
@@ -280,6 +337,17 @@ class AntConfig(Section):
     lr_warmup: PositiveFloat
     neutralization: bool = Field(description="cross-emotion pairing: a neutral target, a source of any emotion")
     p_emotional_source: Probability
+    mel_gain: NonNegativeFloat = Field(
+        description="augmentation of the voice: standard deviation of its level and tilt, in mel values; 0: off"
+    )
+    mel_noise: NonNegativeFloat = Field(description="the same: standard deviation of noise on each mel value; 0: off")
+    mel_tract: NonNegativeFloat = Field(
+        description="the same: standard deviation of the logarithm by which mel bins are stretched; 0: off"
+    )
+    start_from: str | None = Field(
+        description="model file of train-ant whose weights ANT and D start from, with equal `audio` and `model`; null: "
+        "from random ones"
+    )
     checkpoint_every: PositiveInt = Field(description="steps between resumable checkpoints")
 
 
@@ -300,6 +368,8 @@ class EraConfig(Section):
     lr_motion: NonNegativeFloat = Field(
         description="in the warm-up, of ANT's way from voice to landmarks: emotional voices are new to it; 0: it rests"
     )
+    ant: Literal["tuned", "frozen"] = Field(description="frozen: of ANT only W_e and H_e learn")
+    neutralization: bool = Field(description="cross-emotion sources; false: the target clip's own")
     p_emotional_source: Probability
     p_zero_emotion: Probability = Field(description="share of the neutral samples that run with e = 0")
     checkpoint_every: PositiveInt
@@ -327,6 +397,15 @@ class EngineConfig(Section):
     early_stopping: EarlyStopping | None = Field(description="null: every epoch is trained")
 
 
+class WeightsConfig(Section):
+    """Local files of the published networks; null: their scores are absent, never replaced (docs/adr/0037)."""
+
+    syncnet: str | None = Field(description="syncnet_v2.model: LSE-D, LSE-C and offset as published")
+    emonet: str | None = Field(description="emonet_8.pth: one more judge of emotion")
+    lpips: str | None = Field(description="alexnet-owt-7be5be79.pth: LPIPS")
+    inception: str | None = Field(description="weights-inception-2015-12-05-6726825d.pth: FID")
+
+
 class EvaluationConfig(Section):
     """What is scored, and how."""
 
@@ -340,6 +419,7 @@ class EvaluationConfig(Section):
     grid_clips: Annotated[int, Field(ge=0)] = Field(
         description="of the voices of the input-bias test, how many are also written as pictures and videos"
     )
+    weights: WeightsConfig
 
     @model_validator(mode="after")
     def _check(self) -> EvaluationConfig:
@@ -359,14 +439,23 @@ class TrackingConfig(Section):
     """MLflow."""
 
     experiment: str = Field(min_length=1)
-    uri: str | None = Field(description="tracking store; null: sqlite under results/mlflow")
+    uri: Url | None = Field(
+        description="store; null: the environment's MLFLOW_TRACKING_URI, else sqlite in results/mlflow"
+    )
 
 
 class ComputeConfig(Section):
     """Where training runs. `threads` changes rounding, so it is a value of the config, not of the machine."""
 
     device: Literal["cpu", "cuda"]
-    threads: PositiveInt
+    gpus: PositiveInt = Field(description="GPUs that train ANT or ERA together, one process each; device cuda")
+    threads: PositiveInt = Field(description="of each process")
+
+    @model_validator(mode="after")
+    def _check(self) -> ComputeConfig:
+        if self.gpus > 1 and self.device != "cuda":
+            raise ValueError(f"gpus ({self.gpus}) needs device 'cuda', but device is {self.device!r}; set gpus: 1")
+        return self
 
 
 class Config(Section):
@@ -393,6 +482,7 @@ class Config(Section):
     sync: SyncConfig
     perceptual: PerceptualConfig
     loss: LossConfig
+    critics: CriticsConfig
     ant: AntConfig
     era: EraConfig
     engine: EngineConfig
@@ -450,10 +540,10 @@ class Config(Section):
             if section.warmup_steps:
                 sizes["warmup_batch_size"] = section.warmup_batch_size
             for key, size in sizes.items():
-                if size % engine.accumulate:
-                    raise ValueError(
-                        f"{name}.{key} ({size}) must be a multiple of engine.accumulate ({engine.accumulate})"
-                    )
+                parts = {"compute.gpus": self.compute.gpus, "engine.accumulate": engine.accumulate}
+                if size % math.prod(parts.values()):
+                    shown = " x ".join(f"{part} ({number})" for part, number in parts.items() if number > 1)
+                    raise ValueError(f"{name}.{key} ({size}) must be a multiple of {shown}: its parts must be equal")
         if engine.precision == "fp16" and self.compute.device != "cuda":
             raise ValueError(
                 f"engine.precision 'fp16' needs compute.device 'cuda', but it is {self.compute.device!r}; "
@@ -479,10 +569,13 @@ STAGES: dict[str, tuple[str, ...]] = {
     "split": ("split", "ant"),
     "train-student": ("video", "model", "student", "compute"),
     "train-sync": ("video", "audio", "model", "sync", "compute"),
-    "train-ant": ("emotions", "video", "audio", "model", "perceptual", "loss", "ant", "optimizer", "engine", "compute"),
+    "train-ant": (
+        "emotions", "video", "audio", "landmarks", "model", "perceptual", "loss", "critics", "ant", "optimizer",
+        "engine", "compute",
+    ),
     "train-era": (
-        "emotions", "video", "audio", "landmarks", "model", "perceptual", "loss", "era", "optimizer", "engine",
-        "compute",
+        "emotions", "video", "audio", "landmarks", "model", "perceptual", "loss", "critics", "era", "optimizer",
+        "engine", "compute",
     ),
     "controls": ("video", "audio", "model", "evaluation", "compute"),
     "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),
@@ -490,7 +583,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     # All but what only says where and how it ran: the page shows the values
     "report": (
         "preset", "seeds", "emotions", "report", "split", "video", "audio", "landmarks", "labels", "model",
-        "perceptual", "student", "sync", "loss", "ant", "era", "optimizer", "engine", "evaluation",
+        "perceptual", "student", "sync", "loss", "critics", "ant", "era", "optimizer", "engine", "evaluation",
     ),
 }  # fmt: skip
 """Which sections each stage reads: exactly these reach it, so exactly their changes rerun it.
@@ -529,6 +622,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must hold `key: value` lines, found a {type(values).__name__}")
     return values
+
+
+def tracking_uri(config: Config) -> str:
+    """MLflow's store: `tracking.uri`, else the environment variable MLFLOW_TRACKING_URI, else a local database.
+
+    Raises
+    ------
+    ConfigError
+        If a password or token is written out in the variable.
+    """
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if config.tracking.uri is not None or not given:
+        return config.tracking.uri or "sqlite:///results/mlflow/mlflow.db"
+    try:
+        return require_no_secret(given)
+    except ValueError as error:
+        raise ConfigError(f"MLFLOW_TRACKING_URI: {error}") from None
 
 
 def load_config(overrides: Mapping[str, Any], presets: Path) -> Config:
@@ -642,18 +752,18 @@ def _validate(model: type[BaseModel], values: Mapping[str, Any]) -> Any:
 def _explain(model: type[BaseModel], fault: Any) -> str:
     """One fault as `key: what was found; what is allowed`."""
     key = ".".join(str(part) for part in fault["loc"]) or "configuration"
-    message = fault["msg"].removeprefix("Value error, ")
+    message, shown = fault["msg"].removeprefix("Value error, "), mask(repr(fault["input"]))
     if fault["type"] == "extra_forbidden":
         owner = model
         for part in fault["loc"][:-1]:
             found = owner.model_fields[str(part)].annotation
             owner = next((kind for kind in get_args(found) if kind is not type(None)), found)  # type: ignore[arg-type]
-        return f"{key}: unknown key (value {fault['input']!r}); allowed here: {', '.join(sorted(owner.model_fields))}"
+        return f"{key}: unknown key (value {shown}); allowed here: {', '.join(sorted(owner.model_fields))}"
     if fault["type"] == "missing":
         return f"{key}: missing; it has no default"
     if fault["type"] == "value_error":
         return f"{key}: {message}"
-    return f"{key}: {fault['input']!r} is not allowed; {message}"
+    return f"{key}: {shown} is not allowed; {message}"
 
 
 def json_schema() -> dict[str, Any]:

@@ -22,7 +22,10 @@ BASE = "base"
 SHARED = ("seeds", "data", "download", "phantom", "split", "evaluation", "report", "tracking")
 """Keys that no experiment may change: they decide on which clips, and how, all are compared."""
 
-ERA_LOSSES = ("metric", "inten", "cls", "e_adv", "norm", "decode", "margin")
+ERA_LOSSES = (
+    "metric", "inten", "cls", "e_adv", "norm", "decode", "margin", "temperature", "metric_form", "inten_form",
+    "inten_target", "intensity",
+)  # fmt: skip
 """Keys of section `loss` that the ANT phase does not read, so that an ablation of ERA keeps ANT."""
 
 MADE = ("data", "student", "sync", "ant", "era", "controls")
@@ -80,7 +83,7 @@ def made_from(thing: str, config: Config) -> str:
     seen = {**prepared, "image_size": config.model.image_size, "compute": values["compute"]}
     student, sync = {**seen, **of("student")}, {**seen, **of("sync")}
     ant_losses = {key: value for key, value in values["loss"].items() if key not in ERA_LOSSES}
-    ant = {**student, **of("model", "perceptual", "ant", "optimizer"), "loss": ant_losses}
+    ant = {**student, **of("model", "perceptual", "critics", "ant", "optimizer", "engine"), "loss": ant_losses}
     known: dict[str, Any] = {
         "data": prepared,
         "student": student,

@@ -9,6 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from eap.digest import text_digest
+
+MAX_NAME = 200
+"""Characters of `safe_name`: room for a suffix and for the temporary name of `atomic_path`."""
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -33,5 +38,9 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def safe_name(clip_id: str) -> str:
-    """A clip id (a relative path, any characters) as one file name; different ids give different names."""
-    return quote(clip_id, safe=" ()")
+    """A clip id (a relative path, any characters) as one file name; different ids give different names.
+
+    File systems take 255 bytes; a longer name keeps its beginning and gets the id's digest.
+    """
+    name = quote(clip_id, safe=" ()")
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 13]}~{text_digest(clip_id)}"

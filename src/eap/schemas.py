@@ -253,6 +253,16 @@ SCHEMAS: dict[str, pa.Schema] = {
         frame=pa.int32(),
         path=pa.string(),
     ),
+    # the sync expert on real test clips whose sound was moved: frames by which it was made late, and what the score
+    # found; null with a reason where the clip is silent
+    "offsets": _schema(
+        clip_id=pa.string(),
+        speaker_id=pa.string(),
+        emotion=pa.string(),
+        injected=pa.int32(),
+        found=pa.int32(),
+        reason=pa.string(),
+    ),
     # judge "points" (eap.evaluation.points.Fitted). name: mean; basis (a principal direction each); valence, arousal,
     # "class NAME": weights. split: of the clips it was fitted on
     "judge": _schema(
@@ -309,7 +319,8 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     # paired tests on the same clips: `experiment`, `variant` against `other`, `other_variant` (either the experiments
     # or the variants differ). difference = mean - other_mean; low, high: its 95 % interval; p: sign-flip permutation
-    # over speakers; p_holm: Holm-corrected over all rows of one pair. verdict "better" | "worse" | "different" (no
+    # over speakers; p_holm: Holm-corrected over the rows of one pair and family (primary | secondary, see
+    # eap.evaluation.pairs). verdict "better" | "worse" | "different" (no
     # direction is known) | "not distinguishable" | "not comparable"; reason says why for the last two
     "comparisons": _schema(
         experiment=pa.string(),
@@ -317,6 +328,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         other=pa.string(),
         other_variant=pa.string(),
         metric=pa.string(),
+        family=pa.string(),
         mean=pa.float64(),
         other_mean=pa.float64(),
         difference=pa.float64(),
@@ -422,6 +434,7 @@ def table_writer(
             compression={column: "none" if column == "jpeg" else "zstd" for column in schema.names},
             use_dictionary=rest,
             write_statistics=rest,
+            write_page_checksum=True,
         ) as writer,
     ):
         yield lambda table: writer.write_table(table.cast(schema), row_group_size=max(len(table), 1))
@@ -440,13 +453,62 @@ def read_table(
     paths = [path] if isinstance(path, str | Path) else list(path)
     for part in paths:
         check_table(part, name)
-    parts = [pq.read_table(part, columns=list(columns) if columns else None) for part in paths]
+    parts = [TableFile(part).read(list(columns) if columns else None) for part in paths]
     return pa.concat_tables([part.replace_schema_metadata(None) for part in parts]).to_pandas()
+
+
+class TableFile(pq.ParquetFile):
+    """An open Parquet file whose pages are compared with their checksums as they are read.
+
+    Raises
+    ------
+    TableError
+        If it is cut short, or a page is not what was written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+        with _damage(path):
+            super().__init__(path, page_checksum_verification=True)
+
+    def read(self, columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
+        """The whole table."""
+        with _damage(self._path):
+            return super().read(columns, **options)
+
+    def read_row_groups(self, groups: Sequence[int], columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
+        """Some row groups."""
+        with _damage(self._path):
+            return super().read_row_groups(groups, columns, **options)
+
+    def read_row_group(self, group: int, columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
+        """One row group."""
+        with _damage(self._path):
+            return super().read_row_group(group, columns, **options)
+
+    def iter_batches(self, *arguments: Any, **options: Any) -> Iterator[pa.RecordBatch]:
+        """Rows, some at a time."""
+        with _damage(self._path):
+            yield from super().iter_batches(*arguments, **options)
+
+
+@contextmanager
+def _damage(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(
+            f"{path}: damaged ({str(error).splitlines()[0]}); `eap verify --delete` removes it, and the next run of "
+            "the workflow makes it anew"
+        ) from error
 
 
 def check_table(path: str | Path, name: str) -> None:
     """Raise `TableError` unless `path` holds a `name` table of this format version."""
-    metadata = pq.read_schema(path).metadata or {}
+    with _damage(path):
+        metadata = pq.read_schema(path).metadata or {}
     found = metadata.get(b"eap.table", b"?").decode(), metadata.get(b"eap.format", b"?").decode()
     if found != (name, str(FORMAT_VERSION)):
         raise TableError(

@@ -53,7 +53,7 @@ class Synthesizer:
     """
 
     def __init__(self, model: Path, config: Any) -> None:
-        self.audio, self.device, self.emotions = config.audio, config.compute.device, list(config.emotions)
+        self.audio, self.device = config.audio, config.compute.device
         self.ant = build_ant(config)
         era = build_era(config)
         record = read_record(model, "train-era")

@@ -36,7 +36,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_stage_is_a_command() -> None:
     assert COMMANDS - {
-        "init-tracking",
+        "track",
+        "verify",
         "config-schema",
         "bench",
         "phantom",
@@ -46,6 +47,8 @@ def test_every_stage_is_a_command() -> None:
         "synthesize",
         "provenance",
         "card",
+        "doctor",
+        "clean",
     } == set(STAGES)
 
 
@@ -85,6 +88,17 @@ def test_a_fault_of_the_configuration_is_one_message_and_exit_code_1(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+def test_a_secret_of_a_url_is_masked_and_a_store_that_does_not_answer_waits(tmp_path: Path) -> None:
+    config = stage_sections(load_config({"data": {"root": "nowhere"}}, PRESETS), "download")
+    arguments = ("download", "--config", config, "--inventory", "i.parquet")
+    done = run(tmp_path, "--tracking", "no-such-store://ann:s3cret@host/db", *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: data.root")
+    assert "1 runs wait in results/tracking (the store does not answer" in done.stdout
+    assert "eap --tracking no-such-store://***@host/db track deliver" in done.stdout
+    assert "s3cret" not in done.stdout + done.stderr
+
+
 def test_a_table_of_another_kind_is_one_message_and_exit_code_1(tmp_path: Path) -> None:
     from eap.schemas import write_table
 
@@ -121,8 +135,27 @@ def test_a_tracked_stage_leaves_a_run(tmp_path: Path) -> None:
     assert {one.info.run_name: one.data.metrics.get("n_files") for one in found} == {"download": 1.0, "base": None}
 
 
-def test_init_tracking_needs_a_store() -> None:
-    done = run(Path.cwd(), "init-tracking")
+def test_a_logged_stage_waits_for_its_delivery(tmp_path: Path) -> None:
+    """With --log alone nothing is sent; `eap track deliver` sends it."""
+    from mlflow import MlflowClient
+
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").write_bytes(b"abc")
+    config = stage_sections(load_config({"data": {"root": "clips", "manifest": None}}, PRESETS), "download")
+    done = run(tmp_path, "--log", "logs", "download", "--config", config, "--inventory", "i.parquet")
+    assert done.returncode == 0, done.stderr
+    assert "mlflow" not in {path.name for path in tmp_path.iterdir()}
+    store = ("--tracking", "sqlite:///mlflow/mlflow.db", "--log", "logs", "track")
+    assert "1 runs wait in logs (no delivery is at work)" in run(tmp_path, *store, "wait", "--patience", "0").stdout
+    done = run(tmp_path, *store, "deliver")
+    assert (done.returncode, done.stdout) == (0, "tracking: all 1 runs are in sqlite:///mlflow/mlflow.db\n")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+    found = client.search_runs([client.get_experiment_by_name("eap").experiment_id])
+    assert {one.info.run_name: one.info.status for one in found} == {"download": "FINISHED", "base": "RUNNING"}
+
+
+def test_tracking_needs_a_store() -> None:
+    done = run(Path.cwd(), "track", "deliver")
     assert done.returncode == 1
     assert "--tracking URI" in done.stderr
 

@@ -38,6 +38,10 @@ def test_a_run_without_experiments_is_the_base() -> None:
         ({"student": {"steps": 7}}, {"student", "ant", "era"}),
         ({"audio": {"content_context": 4}}, set(MADE)),
         ({"labels": {"source": "landmarks"}}, set(MADE)),
+        ({"critics": {"form": "hinge"}}, {"ant", "era"}),
+        ({"engine": {"clip_norm": 1.0}}, {"ant", "era"}),
+        ({"loss": {"metric_form": "contrastive"}}, {"era"}),
+        ({"era": {"ant": "frozen"}}, {"era"}),
     ],
 )
 def test_what_an_experiment_makes_itself(overlay: dict, own: set[str]) -> None:
@@ -54,7 +58,10 @@ def test_the_earlier_of_two_equals_makes_it() -> None:
 
 
 def test_ant_reads_none_of_the_losses_that_keep_it() -> None:
-    found = load(changed={"loss": dict.fromkeys(ERA_LOSSES, 3)})
+    words = {
+        "metric_form": "contrastive", "inten_form": "mse", "inten_target": "intensity", "intensity": "max", "decode": 0,
+    }  # fmt: skip
+    found = load(changed={"loss": {**dict.fromkeys(ERA_LOSSES, 3), **words}})
     base, changed = (ant_weights(found.configs[name].loss) for name in (BASE, "changed"))
     assert base == changed
 

@@ -45,3 +45,12 @@ def test_clip_ids_become_different_single_file_names() -> None:
     names = [safe_name(clip_id) for clip_id in ids]
     assert len(set(names)) == len(ids)
     assert not any("/" in name for name in names)
+
+
+def test_long_clip_ids_fit_a_file_system(tmp_path: Path) -> None:
+    ids = ["a/" + "😀" * 60 + f"{end}.mp4" for end in "12"]
+    names = [safe_name(clip_id) for clip_id in ids]
+    assert names[0] != names[1]
+    for name in names:
+        write_text(tmp_path / f"{name}.json", "{}")
+    assert len(list(tmp_path.iterdir())) == 2

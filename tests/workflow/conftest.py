@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
-from workflow_checkout import ROOT, Checkout
+from workflow_checkout import Checkout, copy_checkout
 
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    root = tmp_path_factory.mktemp("checkout")
-    for name in ("src/eap", "workflow"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "envs").mkdir()
-    for name in ("Snakefile", "config.yaml", "envs/eap.yaml"):
-        shutil.copy(ROOT / name, root / name)
-    return Checkout(root)
+    return copy_checkout(tmp_path_factory.mktemp("checkout"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +21,18 @@ from eap.schemas import read_table
 
 pytestmark = pytest.mark.timeout(1500)  # the whole run is one fixture: two minutes alone, more on a busy machine
 
-USED = [
-    *[f"crema_d/1001_DFA_{emotion}_XX.flv" for emotion in ("NEU", "ANG", "HAP", "SAD")],
-    "grid/s1_bbaf2n.mpg",
-    "grid/s1_bbbs7a.mpg",
-]
+NAMES = {
+    "crema_d/1001_DFA_NEU_XX.flv": "crema_d/-rf; touch pwned 'one' \"two\" $(touch pwned) `touch pwned` | x.flv",
+    "crema_d/1001_DFA_ANG_XX.flv": "crema_d/line\nbreak\t{shard} %s ünï 😀.flv",
+    "crema_d/1001_DFA_HAP_XX.flv": "--config/-o=x.flv",
+    "crema_d/1001_DFA_SAD_XX.flv": "crema_d/<script>alert(1)</script>&amp;.flv",
+    "grid/s1_bbaf2n.mpg": "grid/s1_bbaf2n.mpg",
+    "grid/s1_bbbs7a.mpg": "grid/*?[a] ~ #.mpg",
+}
+"""Names that some shell, path, pattern or page could stumble over; a folder of clips is not always one's own."""
+USED = list(NAMES.values())
 SET_ASIDE = {
+    "../outside.mpg": "leads out of data.root",
     "grid/absent.mpg": "no such clip",
     "grid/noise.mpg": "",
     "grid/silent_about_me.mpg": "does not mention it",
@@ -58,6 +65,7 @@ class Run:
 
     checkout: Checkout
     folder: Path
+    output: str
 
     def planned(self, *arguments: str) -> dict[str, int]:
         return self.checkout.planned(self.folder, "--configfile", "tiny.yaml", *arguments)
@@ -75,16 +83,17 @@ class Run:
 
 
 def make_clips(root: Path) -> None:
-    """Six good clips and four that cannot be used."""
+    """Six good clips and five that cannot be used."""
     with open(CLIPS / "manifest.csv", encoding="utf-8", newline="") as file:
         lines = {line["path"]: line for line in csv.DictReader(file)}
-    for path in USED:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(CLIPS / path, root / path)
+    for path, name in NAMES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(CLIPS / path, root / name)
+    shutil.copyfile(CLIPS / "grid/s1_bbbz8n.mpg", root / "../outside.mpg")
     (root / "grid/noise.mpg").write_bytes(b"not a video at all\n" * 50)
     shutil.copyfile(root / USED[-2], root / "grid/twin.mpg")
     shutil.copyfile(root / USED[-1], root / "grid/silent_about_me.mpg")
-    rows = [lines[path] for path in USED]
+    rows = [{**lines[path], "path": name} for path, name in NAMES.items()]
     rows += [{**rows[-1], "path": path, "sha256": ""} for path in SET_ASIDE if "silent" not in path]
     with open(root / "manifest.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -94,13 +103,13 @@ def make_clips(root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def run(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("run")
+    folder = tmp_path_factory.mktemp("it's one; $(touch pwned) ü")
     make_clips(folder / "data" / "clips")
     (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     local = checkout.root / "workflow" / "profiles" / "local"
     arguments = ("--cores", "2", "--configfile", "tiny.yaml", "--workflow-profile", str(local), "all")
-    checkout.snakemake(folder, *arguments)
-    return Run(checkout, folder)
+    output = checkout.snakemake(folder, *arguments)
+    return Run(checkout, folder, output)
 
 
 def test_the_run_reaches_the_report(run: Run) -> None:
@@ -108,7 +117,16 @@ def test_the_run_reaches_the_report(run: Run) -> None:
         assert (run.folder / name).stat().st_size > 0
     summary = read_table(run.folder / FINAL[1], "summary")
     assert set(summary.experiment) == {"base", "no_metric"}
-    assert set(summary.variant) == {"generated", "neutral", "shuffled", "real", "reencoded", "still", "shifted"}
+    assert set(summary.variant) == {
+        "generated",
+        "neutral",
+        "shuffled",
+        "rolled",
+        "real",
+        "reencoded",
+        "still",
+        "shifted",
+    }
 
 
 def test_every_clip_is_accounted_for(run: Run) -> None:
@@ -120,6 +138,20 @@ def test_every_clip_is_accounted_for(run: Run) -> None:
         assert reason in clips.reason[clip_id]
     page = (run.folder / "results/report/index.html").read_text(encoding="utf-8")
     assert "grid/noise.mpg" in page
+
+
+def test_each_stage_said_how_far_it_was(run: Run) -> None:
+    assert re.search(r"^extract_frames: 1 of 2 done, about \d+ (s|min) left$", run.output, flags=re.MULTILINE)
+    for line in ("extract_frames: 2 of 2 done", "train_ant: 1 of 1 done"):
+        assert line in run.output.splitlines()
+
+
+def test_names_are_only_names(run: Run) -> None:
+    """No shell ran what stands in a name, and the page shows a name as text."""
+    assert list(run.folder.rglob("pwned")) == []
+    page = (run.folder / "results/report/index.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert "../outside.mpg" in page
 
 
 def test_nothing_is_to_do_afterwards(run: Run) -> None:

@@ -40,7 +40,11 @@ def test_a_key_on_the_command_line_is_merged(checkout: Checkout, tmp_path: Path)
 
 
 def test_absent_clips_are_named_with_the_remedy(checkout: Checkout, tmp_path: Path) -> None:
-    output = checkout.snakemake(tmp_path, "--cores", "1", "--show-failed-logs", "--config", "preset=clips", check=False)
-    assert "data.root: 'data/clips' is not a folder" in output
+    """The failed job shows its log's last lines and where that lies (logger plugin `eap` of the profile)."""
+    local = str(checkout.root / "workflow" / "profiles" / "local")
+    asked = ("--cores", "1", "--workflow-profile", local, "--config", "preset=clips")
+    output = checkout.snakemake(tmp_path, *asked, check=False)
+    failed = output.split("FAILED: download_data\nthe last lines of its log results/logs/download_data.log:\n")[1]
+    assert failed.startswith("    error: data.root: 'data/clips' is not a folder")
     assert "make demo CLIPS=folder" in output
     assert not (tmp_path / "results" / "data").exists() or not any((tmp_path / "results" / "data").iterdir())

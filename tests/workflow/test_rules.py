@@ -45,7 +45,7 @@ def test_a_rule_carries_everything(name: str) -> None:
         assert re.search(rf"^    {directive}:", body, flags=re.M), f"{name} has no {directive}"
     for param in ("config", "code"):
         assert re.search(rf"^        {param}=", body, flags=re.M), f"{name} has no param {param}"
-    assert "mem_mb=" in body
+    assert re.search(r"mem_mb=(training_)?memory\(", body), f"{name}: retries must get more memory"
     assert "runtime=" in body
     assert "directory(" not in body, "Snakemake deletes an output directory before a job"
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name)

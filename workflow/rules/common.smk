@@ -2,7 +2,7 @@
 import shlex
 
 import eap
-from eap.config import stage_sections
+from eap.config import stage_sections, tracking_uri
 from eap.data.layout import PreparedData
 from eap.digest import code_digest, file_sha256, listing_digest
 from eap.experiments import BASE, made_from
@@ -15,8 +15,9 @@ CORPUS = PreparedData(Path("results/data"))
 DATA = PreparedData(Path("results/{data}"))
 MACHINE = {"workers", "clip_limit_s"}  # values of section `data` that change no result
 
-URI = cfg.tracking.uri or "sqlite:///results/mlflow/mlflow.db"
-TRACKING = f"--tracking {shlex.quote(URI)} --experiment {shlex.quote(cfg.tracking.experiment)}"
+LOGS = "--log results/tracking"
+TRACKING = f"{LOGS} --experiment {shlex.quote(cfg.tracking.experiment)}"
+STORE = f"{LOGS} --tracking {shlex.quote(tracking_uri(cfg))} track"
 
 # Jobs run the very sources whose digests are the rules' `code=` params, in whichever environment they start.
 SOURCES = shlex.quote(str(Path(eap.__file__).parents[1]))
@@ -62,6 +63,23 @@ def threads(wildcards):
 def gpu(wildcards):
     """GPUs of a job that computes with torch."""
     return 1 if config_of(wildcards).compute.device == "cuda" else 0
+
+
+def training_threads(wildcards):
+    """Threads of ANT and ERA: those of each GPU's process."""
+    return threads(wildcards) * config_of(wildcards).compute.gpus
+
+
+def training_gpus(wildcards):
+    """GPUs of ANT and ERA; everything else fits on one."""
+    return gpu(wildcards) * config_of(wildcards).compute.gpus
+
+
+def launch(wildcards, output):
+    """What starts ANT and ERA: one process for each GPU. Not recorded, since section `compute` is."""
+    n_gpus = config_of(wildcards).compute.gpus
+    several = f"torch.distributed.run --standalone --nproc-per-node={n_gpus} -m "
+    return f"python -m {several if n_gpus > 1 else ''}eap"
 
 
 def emonet(wildcards):
@@ -117,6 +135,12 @@ def prepared(*tables):
     return {table: files(table) for table in tables}
 
 
+def start_from(wildcards):
+    """An input of ANT's training: the model that it starts from, if the configuration names one."""
+    path = config_of(wildcards).ant.start_from
+    return [] if path is None else path
+
+
 def made(thing, path):
     """An input: the file at `path` of the experiment that makes `thing` for this one."""
     return lambda wildcards: path.format(
@@ -130,13 +154,40 @@ def evaluations(table):
     return expand(path, experiment=EXPERIMENTS.configs, seed=cfg.seeds)
 
 
+def memory(megabytes):
+    """Memory of a job, twice as much at each retry: what was killed for lack of it gets through (profile `slurm`)."""
+    return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
+
+
+def training_memory(phase):
+    """Megabytes of ANT or ERA: on the CPU they grow with the pixels of a batch (20 GB measured for 4 x 8 x 256 x 256)."""
+
+    def megabytes(wildcards, attempt):
+        config = config_of(wildcards)
+        section = getattr(config, phase)
+        share = section.batch_size * section.rendered_frames * config.model.image_size**2 / (4 * 8 * 256**2)
+        return memory(8000 * config.compute.gpus if gpu(wildcards) else 4000 + round(20000 * share))(wildcards, attempt)
+
+    return megabytes
+
+
 def tracking(wildcards, output):
     """Global options of a stage. A param that takes `output` is not recorded: moving the database reruns nothing."""
     folder = getattr(wildcards, "data", "data").removeprefix("data").removeprefix("-")
     return f"{TRACKING} --parent {wildcards.get('experiment') or folder or BASE}"
 
 
+# Jobs append to local logs; one process delivers these to MLflow, for as long as the workflow runs.
 onstart:
-    # Parallel jobs must find the database made: creating it is not safe for several processes. This is no rule, since
-    # Snakemake 9 overlooks changed params and code behind an `ancient` input that is made anew.
-    shell(f"python -m eap {TRACKING} init-tracking --parents {','.join(EXPERIMENTS.configs)}")
+    shell(
+        f"mkdir -p results/logs; nice -n 5 setsid python -m eap {STORE} deliver --follow {os.getpid()}"
+        " > results/logs/track_deliver.log 2>&1 < /dev/null &"
+    )
+
+
+onsuccess:
+    shell(f"python -m eap {STORE} wait || true")
+
+
+onerror:
+    shell(f"python -m eap {STORE} wait || true")

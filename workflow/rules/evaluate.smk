@@ -4,12 +4,13 @@
 
 rule score_controls:
     input:
-        **prepared(*CLIP_STORE),
+        **prepared(*CLIP_STORE, "audio"),
         sync=made("sync", rules.train_sync.output.model),
     output:
         scores="results/controls/{experiment}/scores.parquet",
         curves="results/controls/{experiment}/curves.parquet",
         judge="results/controls/{experiment}/judge.parquet",
+        offsets="results/controls/{experiment}/offsets.parquet",
     log:
         "results/logs/score_controls/{experiment}.log",
     benchmark:
@@ -18,7 +19,7 @@ rule score_controls:
         "../../envs/eap.yaml"
     threads: threads
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=720,
         gpu=gpu,
     params:
@@ -66,7 +67,7 @@ rule evaluate:
         "../../envs/eap.yaml"
     threads: threads
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=720,
         gpu=gpu,
     params:
@@ -105,7 +106,7 @@ rule compare_experiments:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=240,
     params:
         tracking=tracking,

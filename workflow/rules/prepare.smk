@@ -12,7 +12,7 @@ rule render_phantom:
         "../../envs/eap.yaml"
     threads: cfg.data.shards * cfg.data.workers
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=240,
     params:
         tracking=tracking,
@@ -41,7 +41,7 @@ rule download_data:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=2880 if cfg.download.enabled else 240,
     params:
         tracking=tracking,
@@ -69,7 +69,7 @@ checkpoint build_catalog:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         tracking=tracking,
@@ -97,7 +97,7 @@ rule extract_frames:
         "../../envs/eap.yaml"
     threads: cfg.data.workers
     resources:
-        mem_mb=2000 * cfg.data.workers,
+        mem_mb=memory(2000 * cfg.data.workers),
         runtime=480,
     params:
         tracking=tracking,
@@ -125,7 +125,7 @@ rule cache_landmarks:
         "../../envs/eap.yaml"
     threads: cfg.data.workers
     resources:
-        mem_mb=2000 * cfg.data.workers,
+        mem_mb=memory(2000 * cfg.data.workers),
         runtime=480,
     params:
         tracking=tracking,
@@ -150,7 +150,7 @@ rule compute_mel:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=240,
     params:
         tracking=tracking,
@@ -174,7 +174,7 @@ rule index_clips:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=60,
     params:
         tracking=tracking,
@@ -202,7 +202,7 @@ rule label_clips:
         "../../envs/eap.yaml"
     threads: lambda wildcards: threads(wildcards) if emonet(wildcards) else 1
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=lambda wildcards: 2880 if emonet(wildcards) else 240,
         gpu=lambda wildcards: gpu(wildcards) if emonet(wildcards) else 0,
     params:
@@ -230,7 +230,7 @@ rule split_clips:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         tracking=tracking,

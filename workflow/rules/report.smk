@@ -13,6 +13,7 @@ rule build_report:
         ant=expand(rules.train_ant.output.history, experiment=EXPERIMENTS.makers("ant"), seed=cfg.seeds),
         era=expand(rules.train_era.output.history, experiment=EXPERIMENTS.configs, seed=cfg.seeds),
         controls=expand(rules.score_controls.output.curves, experiment=EXPERIMENTS.makers("controls")),
+        offsets=expand(rules.score_controls.output.offsets, experiment=EXPERIMENTS.makers("controls")),
         compared=rules.compare_experiments.output,
     output:
         page=report("results/report/index.html", caption="../report/page.rst", category="Report"),
@@ -24,7 +25,7 @@ rule build_report:
         "../../envs/eap.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=30,
     params:
         tracking=tracking,

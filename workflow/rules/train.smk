@@ -16,7 +16,7 @@ rule train_student:
         "../../envs/eap.yaml"
     threads: threads
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=1440,
         gpu=gpu,
     params:
@@ -44,7 +44,7 @@ rule train_sync:
         "../../envs/eap.yaml"
     threads: threads
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=1440,
         gpu=gpu,
     params:
@@ -62,6 +62,7 @@ rule train_ant:
     input:
         **prepared(*CLIP_STORE),
         student=made("student", rules.train_student.output.model),
+        start=start_from,
     output:
         model="results/ant/{experiment}/seed={seed}/model.safetensors",
         history="results/ant/{experiment}/seed={seed}/history.parquet",
@@ -71,19 +72,20 @@ rule train_ant:
         "results/benchmarks/train_ant/{experiment}/seed={seed}.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: threads
+    threads: training_threads
     resources:
-        mem_mb=8000,
+        mem_mb=training_memory("ant"),
         runtime=4320,
-        gpu=gpu,
+        gpu=training_gpus,
     params:
+        launch=launch,
         tracking=tracking,
         config=sections("train-ant"),
         code=code_digest("eap.training.ant"),
         checkpoints="results/checkpoints/ant/{experiment}/seed={seed}",
         data=subpath(input.clips, parent=True),
     shell:
-        "python -m eap {params.tracking} train-ant --config {params.config:q} --seed {wildcards.seed}"
+        "{params.launch} {params.tracking} train-ant --config {params.config:q} --seed {wildcards.seed}"
         " --data {params.data:q} --student {input.student:q} --model {output.model:q}"
         " --history {output.history:q} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
 
@@ -102,18 +104,19 @@ rule train_era:
         "results/benchmarks/train_era/{experiment}/seed={seed}.tsv"
     conda:
         "../../envs/eap.yaml"
-    threads: threads
+    threads: training_threads
     resources:
-        mem_mb=8000,
+        mem_mb=training_memory("era"),
         runtime=4320,
-        gpu=gpu,
+        gpu=training_gpus,
     params:
+        launch=launch,
         tracking=tracking,
         config=sections("train-era"),
         code=code_digest("eap.training.era"),
         checkpoints="results/checkpoints/era/{experiment}/seed={seed}",
         data=subpath(input.clips, parent=True),
     shell:
-        "python -m eap {params.tracking} train-era --config {params.config:q} --seed {wildcards.seed}"
+        "{params.launch} {params.tracking} train-era --config {params.config:q} --seed {wildcards.seed}"
         " --data {params.data:q} --student {input.student:q} --ant {input.ant:q} --model {output.model:q}"
         " --history {output.history:q} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"

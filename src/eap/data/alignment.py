@@ -76,7 +76,7 @@ def read_clip(
     sound_path
         The same file, or the sound's own (MEAD).
     video, audio
-        Sections of the configuration: fps, min_frames, max_frames; sample_rate, hop_length.
+        Sections of the configuration: fps and the bounds of frames, rate and side; sample_rate, hop_length.
     visit
         Sees each decoded frame, as in `read_timeline`.
 
@@ -86,7 +86,8 @@ def read_clip(
         If the clip cannot be used.
     """
     max_s = (video.max_frames + 1) / video.fps
-    timeline = read_timeline(path, max_s, visit)
+    bounds = {"max_fps": video.max_source_fps, "max_side_px": video.max_side_px}
+    timeline = read_timeline(path, max_s, visit, **bounds)
     sound = read_sound(sound_path, max_s + 1, audio.sample_rate)
     first = float(timeline.times_s[0])
     origin = clock_origin(timeline, sound, video.fps)

@@ -85,7 +85,9 @@ class ClipFrames:
         wanted = np.arange(self._length)[key]
         single = np.ndim(wanted) == 0
         frames = self._reader.read(self._clip_id, self._path, self._groups, np.atleast_1d(wanted).tolist())
-        return frames[0] if single else np.stack(frames)
+        if single:
+            return frames[0]
+        return np.stack(frames) if frames else np.empty((0, self._reader.size, self._reader.size, 3), np.uint8)
 
 
 def resize_frame(image_HWC: np.ndarray, size: int) -> np.ndarray:

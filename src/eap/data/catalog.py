@@ -13,7 +13,7 @@ from typing import Any
 from eap.data.datasets.adapters import ADAPTERS
 from eap.data.datasets.interface import ClipEntry
 from eap.data.layout import PreparedData
-from eap.data.listing import content_fault, is_numbered_copy
+from eap.data.listing import content_fault, is_numbered_copy, leads_outside
 from eap.digest import file_sha256, text_digest
 from eap.schemas import read_table, to_table, write_table
 from eap.stage import StageResult
@@ -44,7 +44,7 @@ def build_catalog(config: Any, inventory: Path, catalog: Path) -> StageResult:
     rows: list[dict[str, Any]] = []
     first_of: dict[str, str] = {}
     for entry in sorted(entries, key=lambda entry: entry.path):
-        reason = _name_fault(entry.path) or entry.reason or _fault(entry, files, root, config.emotions, first_of)
+        reason = _name_fault(entry) or entry.reason or _fault(entry, files, root, config, first_of)
         row = _row(entry, files.get(entry.path))
         row.update(status="set_aside" if reason else "listed", stage="catalog", reason=reason)
         if reason is None:
@@ -97,13 +97,17 @@ def _row(entry: ClipEntry, file: Any) -> dict[str, Any]:
     return row
 
 
-def _name_fault(path: str) -> str | None:
-    return "a numbered copy, as downloaders make of a file that is there already" if is_numbered_copy(path) else None
+def _name_fault(entry: ClipEntry) -> str | None:
+    """Why a clip's name, or that of its sound, rules it out."""
+    outside = [name for name in (entry.path, entry.audio_path) if name and leads_outside(name)]
+    if outside:
+        return f"{outside[0]!r} leads out of data.root; only what lies in it is read"
+    if is_numbered_copy(entry.path):
+        return "a numbered copy, as downloaders make of a file that is there already"
+    return None
 
 
-def _fault(
-    entry: ClipEntry, files: Mapping[str, Any], root: Path, emotions: tuple[str, ...], first_of: dict[str, str]
-) -> str | None:
+def _fault(entry: ClipEntry, files: Mapping[str, Any], root: Path, config: Any, first_of: dict[str, str]) -> str | None:
     """Why a clip cannot be used, as far as can be said without decoding it; `first_of` remembers each content."""
     file = files.get(entry.path)
     if file is None:
@@ -111,12 +115,14 @@ def _fault(
     reason = content_fault(root / file.path, file.size_bytes)
     if reason:
         return reason
+    if file.size_bytes > config.data.max_clip_mb * 1e6:
+        return f"a file of {file.size_bytes / 1e6:.0f} MB; {config.data.max_clip_mb:g} MB at most (data.max_clip_mb)"
     if entry.audio_path and not (root / entry.audio_path).is_file():
         return f"its sound {entry.audio_path!r} is not there"
     if entry.given_sha256 and entry.given_sha256 != file.sha256:
         return f"sha256 differs from the manifest: {file.sha256[:12]}... instead of {entry.given_sha256[:12]}..."
-    if entry.emotion not in emotions:
-        return f"emotion {entry.emotion!r} is not among the config's emotions ({', '.join(emotions)})"
+    if entry.emotion not in config.emotions:
+        return f"emotion {entry.emotion!r} is not among the config's emotions ({', '.join(config.emotions)})"
     if file.sha256 in first_of:
         return f"the same bytes as {first_of[file.sha256]!r}"
     first_of[file.sha256] = entry.path

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,18 +28,23 @@ class LandmarkJob:
     groups: list[Group]
 
 
-def find_landmarks(job: LandmarkJob, detector: DetectorName, detect_every: int) -> tuple[np.ndarray, list[Status]]:
+def find_landmarks(
+    job: LandmarkJob, detector: DetectorName, detect_every: int, weights: Path | None = None
+) -> tuple[np.ndarray, list[Status]]:
     """As `detect_landmarks`, for cached frames; one row group of them is held."""
     images = (
         decode_jpeg(jpeg)
         for table in iterate_groups(job.frames, job.groups)
         for jpeg in table["jpeg"].to_pylist()
     )  # fmt: skip
-    return detect_landmarks(images, detector, detect_every)
+    return detect_landmarks(images, detector, detect_every, weights)
 
 
 def detect_landmarks(
-    frames_THWC: Iterable[np.ndarray], detector: DetectorName = "dlib", detect_every: int = 1
+    frames_THWC: Iterable[np.ndarray],
+    detector: DetectorName = "dlib",
+    detect_every: int = 1,
+    weights: Path | None = None,
 ) -> tuple[np.ndarray, list[Status]]:
     """Landmarks of consecutive frames.
 
@@ -49,6 +54,8 @@ def detect_landmarks(
         RGB uint8 ``[T, H, W, 3]``, or an iterable of such frames; square, filled by the face.
     detect_every
         See `track_landmarks`.
+    weights
+        Of detector "fan" (`detector_weights`).
 
     Returns
     -------
@@ -58,17 +65,34 @@ def detect_landmarks(
         ``detected``, ``tracked`` or ``missing`` for each frame.
     """
     points, status = [], []
-    for found, how in track_landmarks(frames_THWC, load_predictor(detector), detect_every):
+    for found, how in track_landmarks(frames_THWC, load_predictor(detector, weights), detect_every):
         points.append(np.full((N_POINTS, 2), np.nan, np.float32) if found is None else found)
         status.append(how)
     return np.stack(points) if points else np.zeros((0, N_POINTS, 2), np.float32), status
 
 
+def detector_weights(section: Any) -> Path | None:
+    """The file that the detector of section ``landmarks`` needs; None: it comes with a package.
+
+    Raises
+    ------
+    StageError
+        If it cannot be had: with the file, the URL and the config key.
+    """
+    if section.detector == "dlib":
+        return None
+    from eap.data.weights import FAN, find_weights  # torch is loaded only where it is needed
+
+    return find_weights(section.fan, FAN)
+
+
 @cache
-def load_predictor(detector: DetectorName) -> LandmarkPredictor:
-    """The landmark model of a name, loaded once."""
+def load_predictor(detector: DetectorName, weights: Path | None = None) -> LandmarkPredictor:
+    """The landmark model of a name, loaded once; `weights` from `detector_weights`."""
     if detector == "dlib":
         return predict_landmarks
-    from eap.data.fan import FanPredictor  # torch is loaded only where it is needed
+    from eap.data.fan import FanPredictor
 
-    return FanPredictor()
+    if weights is None:
+        raise ValueError("detector 'fan' needs a file of weights (detector_weights)")
+    return FanPredictor(weights)

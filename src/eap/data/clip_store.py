@@ -74,11 +74,19 @@ class ClipStore:
         Decoded frames kept in memory, at most; 0 suits who seldom sees a frame twice.
     clip_cache_bytes
         The clips' other arrays that are kept, at most.
+    pose_shape
+        Whose neutral shape is posed (``model.pose_shape``): the person's own, or the mean over people.
     """
 
     def __init__(
-        self, data: PreparedData, image_size: int, frame_cache_bytes: int = 0, clip_cache_bytes: int = CLIP_CACHE_BYTES
+        self,
+        data: PreparedData,
+        image_size: int,
+        frame_cache_bytes: int = 0,
+        clip_cache_bytes: int = CLIP_CACHE_BYTES,
+        pose_shape: str = "own",
     ) -> None:
+        self._pose_shape = pose_shape
         self.image_size = image_size
         self.clips = read_table(data.splits, "splits").set_index("clip_id")
         shapes = read_table(data.shapes, "shapes").set_index("speaker_id")
@@ -127,7 +135,7 @@ class ClipStore:
         if len(set(lengths.values())) > 1:
             raise StageError(f"clip {clip_id}: the caches disagree in length ({lengths}); prepare it again")
         landmarks = landmarks * (LANDMARK_SCALE_PX / self._reader.cached_size(*self._find("frames", clip_id)))
-        shape = self.shape(row["speaker_id"])
+        shape = self.shape(row["speaker_id"] if self._pose_shape == "own" else "*")
         steady = gaussian_filter1d(landmarks, POSE_SMOOTHING_FRAMES, axis=0, mode="nearest")
         return Clip(
             clip_id=clip_id,

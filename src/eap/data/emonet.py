@@ -7,8 +7,6 @@ the landmarks' heatmaps, are read by a small network that tells class, valence a
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eap.data.cached_frames import resize_frame
-from eap.digest import file_sha256, text_digest
-from eap.stage import StageError
+from eap.data.weights import EMONET, find_weights, load_state
+from eap.digest import file_sha256
 
 CLASSES = ("neutral", "happy", "sad", "surprised", "fear", "disgusted", "angry", "contempt")
 """Meaning of the class logits, in our names (KNOWN)."""
@@ -151,7 +149,7 @@ class EmoNetReader:
     """
 
     def __init__(self, settings: Any, compute: Any) -> None:
-        path = find_weights(settings)
+        path = find_weights(settings, EMONET)
         self.weights_sha256 = file_sha256(path)
         """Of the file that was read."""
         torch.set_num_threads(compute.threads)
@@ -170,36 +168,6 @@ class EmoNetReader:
         return torch.cat(parts).numpy()
 
 
-def find_weights(settings: Any) -> Path:
-    """The weights' file: `path`, or a checked copy of `url` in torch's folder of downloads.
-
-    Raises
-    ------
-    StageError
-        If there is no such file, or its SHA-256 is another one; it names the file, the URL and the config key.
-    """
-    remedy = f"download {settings.url} and set labels.emonet.path to the file, or choose another labels.source"
-    if settings.path is not None:
-        path = Path(settings.path)
-        if not path.is_file():
-            raise StageError(f"labels.emonet.path: {path} is not a file; {remedy}")
-    else:
-        path = Path(torch.hub.get_dir(), "checkpoints", f"{text_digest(settings.url)}-emonet_8.pth")
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(settings.url, str(path), hash_prefix=settings.sha256, progress=False)
-            except (OSError, RuntimeError, ValueError) as error:
-                raise StageError(f"EmoNet's weights could not be fetched to {path} ({error}); {remedy}") from error
-    found = file_sha256(path)
-    if settings.sha256 is not None and found != settings.sha256:
-        raise StageError(
-            f"{path} has SHA-256 {found}, but labels.emonet.sha256 is {settings.sha256}; {remedy}; for weights of "
-            "your own set labels.emonet.sha256 to null"
-        )
-    return path
-
-
 def load_emonet(path: Path) -> EmoNet:
     """The network with the weights of a published file, for inference.
 
@@ -208,17 +176,6 @@ def load_emonet(path: Path) -> EmoNet:
     StageError
         If the file holds no tensors or those of another network.
     """
-    wanted = "wanted: the published emonet_8.pth (labels.emonet)"
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise StageError(f"{path}: not a file of weights ({str(error).splitlines()[0]}); {wanted}") from error
-    if not isinstance(state, Mapping):
-        raise StageError(f"{path}: holds a {type(state).__name__}, not a state dict; {wanted}")
     network = EmoNet()
-    try:
-        # A plain dict: where the file counts no batches, torch then fills the counters of batch normalisation in.
-        network.load_state_dict({name.removeprefix("module."): value for name, value in state.items()})
-    except RuntimeError as error:
-        raise StageError(f"{path}: the weights of another network; {wanted}\n{error}") from error
-    return network.eval().requires_grad_(False)
+    load_state(network, path, "wanted: the published emonet_8.pth (labels.emonet)")
+    return network

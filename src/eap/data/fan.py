@@ -1,42 +1,57 @@
-"""face-alignment's FAN as a landmark predictor; its weights must be downloaded."""
+"""face-alignment's FAN as a landmark predictor, with weights from a checked file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
 
-import face_alignment
 import numpy as np
-import torch
-from face_alignment.api import models_urls
+from face_alignment import FaceAlignment, LandmarksType
+from face_alignment.models import FAN
+from torch import nn
 
 from eap.data.faces import FaceBox
-from eap.stage import StageError
+from eap.data.weights import FAN as WANTED
+from eap.data.weights import load_state
+
+MODULES = 4
+"""Hourglasses of 2DFAN-4 (KNOWN)."""
+
+
+def load_fan(path: Path) -> nn.Module:
+    """2DFAN-4 with the weights of a file, frozen.
+
+    Raises
+    ------
+    StageError
+        If the file holds other weights.
+    """
+    return load_state(FAN(MODULES), path, f"wanted: {WANTED.who} ({WANTED.key})")
+
+
+class _Local(FaceAlignment):
+    """face-alignment, which would fetch its weights unchecked, with those of a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # The "folder" detector has no weights of its own: boxes are ours
+        super().__init__(LandmarksType.TWO_D, device="cpu", face_detector="folder", compile=False)
+
+    def _load_native(self, *_: Any) -> nn.Module:
+        return load_fan(self._path)
 
 
 class FanPredictor:
     """face-alignment's 2-D FAN (Bulat & Tzimiropoulos 2017), given our own boxes.
 
-    Raises
-    ------
-    StageError
-        If its weights are neither in the cache folder nor can be downloaded.
+    Parameters
+    ----------
+    weights
+        The published file (config key ``landmarks.fan``).
     """
 
-    def __init__(self) -> None:
-        try:
-            # The "folder" detector has no weights of its own: boxes are ours
-            self._model = face_alignment.FaceAlignment(
-                face_alignment.LandmarksType.TWO_D, device="cpu", face_detector="folder", compile=False
-            )
-        except (URLError, OSError, RuntimeError) as error:
-            url = models_urls["2DFAN-4"]
-            folder = Path(torch.hub.get_dir(), "checkpoints")
-            raise StageError(
-                f"landmarks.detector 'fan' needs face-alignment's weights {url.rpartition('/')[2]} from {url}; they "
-                f"are not in {folder} and could not be loaded ({error}). Put the file there, or set "
-                "landmarks.detector: dlib"
-            ) from error
+    def __init__(self, weights: Path) -> None:
+        self._model = _Local(weights)
 
     def __call__(self, image_HWC: np.ndarray, box: FaceBox) -> np.ndarray:
         """Float32 ``[68, 2]``, px."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from eap.data.clip_landmarks import LandmarkJob, find_landmarks, load_predictor
+from eap.data.clip_landmarks import LandmarkJob, detector_weights, find_landmarks, load_predictor
 from eap.data.clip_pool import ClipFault, ClipPool, shared
 from eap.data.earlier import EarlierShard, made_from
 from eap.data.face_track import Status
@@ -52,10 +52,11 @@ def cache_landmarks(
         If the detector's weights are absent, or the two tables are not of one run.
     """
     section = config.landmarks
-    load_predictor(section.detector)
+    weights = detector_weights(section)
+    load_predictor(section.detector, weights)
     earlier = EarlierShard(clips, "landmark_clips", {"landmarks": landmarks})
     listed = read_table(media, "media", ["clip_id", "status", "made_from"]).query("status == 'used'")
-    values = section.model_dump(mode="json")
+    values = section.model_dump(mode="json", exclude=set() if section.detector == "fan" else {"fan"})
     digests = made_from(__name__, values, listed.made_from)
     kept = [earlier.row(clip_id, digest) for clip_id, digest in zip(listed.clip_id, digests, strict=True)]
     rows: list[dict[str, Any]] = []
@@ -65,7 +66,7 @@ def cache_landmarks(
         table_writer(landmarks, "landmarks", **settings) as write,
     ):
         jobs = _jobs(frames, listed, kept)
-        work = partial(find, detector=section.detector, detect_every=section.detect_every)
+        work = partial(find, detector=section.detector, detect_every=section.detect_every, weights=weights)
         made = zip(jobs, processes.run(work, jobs), strict=True)
         for old, digest in zip(kept, digests, strict=True):
             if old is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 MEDIA_SUFFIXES = frozenset({".mp4", ".mpg", ".mpeg", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 """Suffixes (in any case) that make a file a clip."""
@@ -30,6 +30,11 @@ def is_clip(name: str) -> bool:
 def is_numbered_copy(name: str) -> bool:
     """Whether a file is what a downloader calls a clip that it found there already: ``001.mp4.1``."""
     return bool(_NUMBERED.search(name)) and is_clip(name)
+
+
+def leads_outside(name: str) -> bool:
+    """Whether a path that stands in a manifest leaves the folder that it is said to lie in."""
+    return any(kind(name).is_absolute() or ".." in kind(name).parts for kind in (PurePosixPath, PureWindowsPath))
 
 
 def is_audio(name: str) -> bool:

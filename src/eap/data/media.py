@@ -5,6 +5,9 @@ What cannot be decoded or trusted (no audio, damage, holes) raises `MediaError`;
 
 from __future__ import annotations
 
+import math
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +16,20 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 MAX_SIDE_PX = 4096
-"""Larger pictures are refused before any is decoded (CHOSEN: twice the side of full HD)."""
+"""Larger pictures are refused before any is decoded (CHOSEN: twice the side of full HD); the config may ask less."""
+
+
+class _Reformatters(threading.local):
+    """One converter per kind of pixel and thread: a frame's own is set up anew for each frame, longer than it works."""
+
+    def __init__(self) -> None:
+        self.of: defaultdict[str, VideoReformatter] = defaultdict(VideoReformatter)
+
+
+_reformatters = _Reformatters()
 
 
 class MediaError(ValueError):
@@ -57,18 +71,22 @@ def iterate_video(path: Path) -> Iterator[av.VideoFrame]:
         If there is no video, a picture is too large, or a frame is damaged.
     """
     with open_media(path) as container:
-        if not container.streams.video:
-            raise MediaError("no video stream")
-        stream = container.streams.best("video")
-        if stream is None or stream.codec_context is None:
-            raise MediaError("the video stream is of a kind that cannot be decoded")
-        _check_size(stream.codec_context.width, stream.codec_context.height)
-        stream.codec_context.thread_count = 1
-        for frame in container.decode(stream):
-            if frame.is_corrupt:
-                raise MediaError(f"damaged or cut off: a broken video frame at {frame.time} s")
-            _check_size(frame.width, frame.height)
-            yield frame
+        yield from _frames(container)
+
+
+def _frames(container: Any) -> Iterator[av.VideoFrame]:
+    if not container.streams.video:
+        raise MediaError("no video stream")
+    stream = container.streams.best("video")
+    if stream is None or stream.codec_context is None:
+        raise MediaError("the video stream is of a kind that cannot be decoded")
+    _check_size(stream.codec_context.width, stream.codec_context.height)
+    stream.codec_context.thread_count = 1
+    for frame in container.decode(stream):
+        if frame.is_corrupt:
+            raise MediaError(f"damaged or cut off: a broken video frame at {frame.time} s")
+        _check_size(frame.width, frame.height)
+        yield frame
 
 
 def iterate_images(path: Path) -> Iterator[np.ndarray]:
@@ -82,7 +100,7 @@ def to_image(frame: av.VideoFrame, pixels: str = "rgb24") -> np.ndarray:
 
     With `pixels` "gray" its brightness, ``[H, W]``.
     """
-    image = frame.to_ndarray(format=pixels)
+    image = _reformatters.of[pixels].reformat(frame, format=pixels).to_ndarray()
     return np.ascontiguousarray(np.rot90(image, frame.rotation // 90)) if frame.rotation % 360 else image
 
 
@@ -91,17 +109,20 @@ def read_timeline(
     max_s: float,
     visit: Callable[[int, av.VideoFrame], None] = lambda index, frame: None,
     limit: str = "video.max_frames",
+    max_fps: float = math.inf,
+    max_side_px: int = MAX_SIDE_PX,
 ) -> Timeline:
     """Timestamps of a video's frames, without converting any picture.
 
     Parameters
     ----------
-    max_s
-        Longer videos are refused as soon as this is passed.
+    max_s, max_fps, max_side_px
+        Videos that are longer, have more frames than ``max_s * max_fps``, or larger pictures, are refused as soon as
+        this shows.
     visit
         Called with the number of each frame and the frame, so that others need not decode it again.
     limit
-        What sets it, for the message.
+        What sets `max_s`, for the message.
 
     Raises
     ------
@@ -110,22 +131,28 @@ def read_timeline(
     """
     times: list[float] = []
     last: av.VideoFrame | None = None
-    for frame in iterate_video(path):
-        if frame.time is None:
-            raise MediaError(f"video frame {len(times)} has no timestamp")
-        if times and frame.time <= times[-1]:
-            raise MediaError(f"video timestamps go back from {times[-1]:.3f} to {frame.time:.3f} s")
-        if times and frame.time - times[0] > max_s:
-            raise MediaError(f"longer than {max_s:.2f} s ({limit})")
-        visit(len(times), frame)
-        times.append(frame.time)
-        last = frame
+    with open_media(path) as container:
+        declared = container.duration / av.time_base if container.duration else None
+        for frame in _frames(container):
+            if frame.time is None:
+                raise MediaError(f"video frame {len(times)} has no timestamp")
+            if times and frame.time <= times[-1]:
+                raise MediaError(f"video timestamps go back from {times[-1]:.3f} to {frame.time:.3f} s")
+            if times and frame.time - times[0] > max_s:
+                raise MediaError(f"longer than {max_s:.2f} s ({limit})")
+            if len(times) >= max_s * max_fps:
+                raise MediaError(f"more than {max_fps:g} frames per second (video.max_source_fps)")
+            if max(frame.width, frame.height) > max_side_px:
+                raise MediaError(
+                    f"pictures of {frame.width} x {frame.height} px; {max_side_px} at most (video.max_side_px)"
+                )
+            visit(len(times), frame)
+            times.append(frame.time)
+            last = frame
     if last is None or len(times) < 2:
         raise MediaError(f"{len(times)} video frames: not a video")
     step = float(np.median(np.diff(times)))
     own = float(last.duration * last.time_base) if last.duration else step
-    with open_media(path) as container:
-        declared = container.duration / av.time_base if container.duration else None
     fps = (len(times) - 1) / (times[-1] - times[0])
     return Timeline(np.array(times), times[-1] + own, fps, last.width, last.height, declared)
 

@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 from librosa.util import pad_center
 from scipy.signal import get_window, lfilter
+from scipy.sparse import csr_array
 
-from eap.data.row_groups import iterate_clips
+from eap.data.row_groups import clip_groups, iterate_clips
 from eap.schemas import to_table, write_table
 from eap.stage import StageResult
 
@@ -39,7 +40,7 @@ def cache_mel(config: Any, audio: Path, mel: Path) -> StageResult:
     """
     values = config.audio.model_dump(mode="json")
     write_table(mel, "mel", _mel_tables(config, audio), sources=[audio], config=values)
-    return StageResult({"n_clips": sum(1 for _ in iterate_clips(mel, "mel"))})
+    return StageResult({"n_clips": len(clip_groups(mel, "mel"))})
 
 
 def log_mel(waveform: np.ndarray, audio: Any) -> np.ndarray:
@@ -83,7 +84,7 @@ def log_mel(waveform: np.ndarray, audio: Any) -> np.ndarray:
     return np.concatenate(blocks)
 
 
-def _mel_block(samples: np.ndarray, first: int, audio: Any, filters: np.ndarray) -> np.ndarray:
+def _mel_block(samples: np.ndarray, first: int, audio: Any, filters: csr_array) -> np.ndarray:
     """Columns from `first` on, at most `BLOCK_COLUMNS`: all at once, in memory that does not grow with the clip."""
     begin, end = first * audio.hop_length, (first + BLOCK_COLUMNS) * audio.hop_length
     emphasised = lfilter([1, -audio.preemphasis], 1, samples[max(begin - 1, 0) : end].astype(np.float64))
@@ -91,9 +92,9 @@ def _mel_block(samples: np.ndarray, first: int, audio: Any, filters: np.ndarray)
     columns = emphasised[: len(emphasised) // audio.hop_length * audio.hop_length].reshape(-1, audio.hop_length)
     window = pad_center(get_window("hann", audio.win_length), size=audio.n_fft)
     magnitude_TF = np.abs(np.fft.rfft(columns * window))
-    decibels = 20 * np.log10(np.maximum(magnitude_TF @ filters.T, MIN_AMPLITUDE)) - audio.ref_db
+    decibels = 20 * np.log10(np.maximum((filters @ magnitude_TF.T).T, MIN_AMPLITUDE)) - audio.ref_db
     scaled = 2 * audio.max_abs * (decibels - audio.floor_db) / -audio.floor_db - audio.max_abs
-    return np.clip(scaled, -audio.max_abs, audio.max_abs).astype(np.float32)
+    return np.clip(scaled, -audio.max_abs, audio.max_abs).astype(np.float32, order="C")
 
 
 def pcm16_waveform(pcm16: bytes) -> np.ndarray:
@@ -102,9 +103,12 @@ def pcm16_waveform(pcm16: bytes) -> np.ndarray:
 
 
 @lru_cache
-def _filters(sample_rate: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float) -> np.ndarray:
-    return librosa.filters.mel(
-        sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin_hz, fmax=fmax_hz, norm="slaney", dtype=np.float64
+def _filters(sample_rate: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float) -> csr_array:
+    """Sparse: each filter covers a few bins, and BLAS would start its threads for each clip."""
+    return csr_array(
+        librosa.filters.mel(
+            sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin_hz, fmax=fmax_hz, norm="slaney", dtype=np.float64
+        )
     )
 
 

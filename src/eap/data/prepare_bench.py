@@ -130,7 +130,9 @@ def _difference_px(found: pd.DataFrame, usual: pd.DataFrame) -> float:
     return float(np.linalg.norm(points[0] - points[1], axis=-1).mean())
 
 
-def find_by_usual_call(job: LandmarkJob, detector: str, detect_every: int) -> tuple[np.ndarray, list[str]]:
+def find_by_usual_call(
+    job: LandmarkJob, detector: str, detect_every: int, weights: Path | None
+) -> tuple[np.ndarray, list[str]]:
     """As `find_landmarks`, by dlib's usual call on every frame: the picture doubled once, the best face taken."""
 
     def detect(image: np.ndarray) -> FaceBox | None:

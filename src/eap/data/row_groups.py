@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eap.schemas import TableError, check_table
+from eap.schemas import TableError, TableFile, check_table
 
 FRAMES_PER_GROUP = 32
 """Frames of a row group of table ``frames`` (CHOSEN: half a megabyte; a training window reads one or two)."""
@@ -47,20 +47,20 @@ class OpenTables:
     """Files that stay open, so that each footer is read once; several threads may read."""
 
     def __init__(self) -> None:
-        self._files: dict[Path, pq.ParquetFile] = {}
+        self._files: dict[Path, TableFile] = {}
         self._lock = threading.Lock()
 
     def read(self, path: Path, groups: list[Group], columns: list[str] | None = None) -> pa.Table:
         """The rows of some groups as one table."""
         with self._lock:
             if path not in self._files:
-                self._files[path] = pq.ParquetFile(path)
+                self._files[path] = TableFile(path)
             return self._files[path].read_row_groups([group.index for group in groups], columns, use_threads=False)
 
 
 def iterate_groups(path: Path, groups: list[Group]) -> Iterator[pa.Table]:
     """The rows of some groups, one after the other."""
-    with pq.ParquetFile(path) as file:
+    with TableFile(path) as file:
         for group in groups:
             yield file.read_row_group(group.index)
 
@@ -74,6 +74,6 @@ def iterate_clips(path: Path, name: str) -> Iterator[tuple[str, pa.Table]]:
         If the file is not a `name` table of this format version.
     """
     groups = clip_groups(path, name)
-    with pq.ParquetFile(path) as file:
+    with TableFile(path) as file:
         for clip_id, own in groups.items():
             yield clip_id, file.read_row_groups([group.index for group in own])

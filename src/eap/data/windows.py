@@ -39,12 +39,18 @@ class WindowSampler:
         The K classes, in order.
     frames
         T of a window.
+    rendered
+        R: how many frames of a window, at random, are rendered, and so decoded; None: all, 0: none. Rendering some
+        times of a long window teaches more per operation than rendering all of a short one: neighbouring frames hardly
+        differ, and motion is cheap (ADR 20).
     audio
         The config's audio section (contexts and the value of silence).
     p_emotional_source
         Probability that a source frame comes from a non-neutral clip of the same person (method 2, neutralization).
     neutralization
         False: the source is another frame of the target clip itself.
+    others
+        Each sample also brings a frame of any clip, for the critics.
     """
 
     def __init__(
@@ -56,9 +62,12 @@ class WindowSampler:
         audio: object,
         p_emotional_source: float,
         neutralization: bool = True,
+        rendered: int | None = None,
+        others: bool = False,
     ) -> None:
         self.store, self.emotions, self.frames, self.audio = store, list(emotions), frames, audio
-        self.p_emotional_source, self.neutralization = p_emotional_source, neutralization
+        self.p_emotional_source, self.neutralization, self.others = p_emotional_source, neutralization, others
+        self.rendered = frames if rendered is None else rendered
         self.ids = store.ids(split)
         self.by_emotion: dict[str, list[str]] = defaultdict(list)
         self._by_person: dict[str, dict[bool, list[str]]] = defaultdict(lambda: {True: [], False: []})
@@ -109,20 +118,30 @@ class WindowSampler:
         stacked = {key: torch.stack([s[key] for s in samples]) for key in samples[0]}
         emotion = [self.emotions.index(self.store.rows(c)["emotion"]) for c in clip_ids]
         neutral = [self.store.rows(c)["emotion"] == "neutral" for c in clip_ids]
+        if self.others:
+            stacked |= self._others(rng, len(clip_ids))
         return Batch(
             **stacked, emotion_B=torch.tensor(emotion), neutral_B=torch.tensor(neutral), clip_ids=tuple(clip_ids)
         )
+
+    def _others(self, rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+        clips = [self.store[str(clip_id)] for clip_id in rng.choice(self.ids, size)]
+        frames = [to_image(clip.frames[int(rng.integers(len(clip)))]) for clip in clips]
+        emotion = [self.emotions.index(clip.emotion) for clip in clips]
+        return {"other_BCHW": torch.stack(frames), "other_emotion_B": torch.tensor(emotion)}
 
     def _sample(self, clip: Clip, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         start = int(rng.integers(len(clip) - self.frames + 1))
         window = slice(start, start + self.frames)
         source = self._source_clip(clip, rng)
         at = int(rng.integers(len(source)))
+        times_R = np.sort(rng.choice(self.frames, self.rendered, replace=False))
         return {
             "source_BCHW": to_image(source.frames[at]),
             "source_points_BP2": torch.from_numpy(source.landmarks_TP2[at]),
             "source_pose_BP2": torch.from_numpy(source.pose_TP2[at]),
-            "target_BTCHW": to_image(clip.frames[window]),
+            "rendered_BR": torch.from_numpy(times_R),
+            "target_BRCHW": to_image(clip.frames[start + times_R]),
             "pose_BTP2": torch.from_numpy(clip.pose_TP2[window]),
             "content_mel_BTMW": self._mel(clip, start, self.audio.content_context),
             "emotion_mel_BTMW": self._mel(clip, start, self.audio.emotion_context),

@@ -81,7 +81,7 @@ def read_rows(
             **common,
             "judge": judged.judge,
             **{quantity: judged.mean(quantity) for quantity in ("valence", "arousal", "intensity")},
-            "predicted": judged.shown,
+            "predicted": judged.named,
         }
         for judged in setup.judges.judge(clip, variant, frames_THWC, landmarks)
     ]

@@ -5,6 +5,7 @@ Looking for landmarks in every frame is what an evaluation spends its time on, a
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,21 @@ from eap.data.clip_store import Clip, ClipStore
 from eap.data.encode import write_video
 from eap.data.layout import PreparedData
 from eap.evaluation.judges import Judges
+from eap.evaluation.networks import load_networks
+from eap.evaluation.offsets import offset_rows
+from eap.evaluation.pictures import Pictures
 from eap.evaluation.points import fit_judge
-from eap.evaluation.scores import Judged, clip_rows, pooled_rows
-from eap.evaluation.variants import choose_clips, choose_source, delay, find_landmarks, read_levels, read_video
+from eap.evaluation.recovery import recovery
+from eap.evaluation.scores import Judged, accuracy_rows, clip_rows, pooled_rows
+from eap.evaluation.variants import (
+    choose_clips,
+    choose_source,
+    delay,
+    find_landmarks,
+    read_levels,
+    read_sound,
+    read_video,
+)
 from eap.schemas import write_table
 from eap.seeding import seed_everything
 from eap.stage import StageError, StageResult
@@ -42,7 +55,8 @@ def score_controls(config: Any, data: PreparedData, sync: Path, out: Path) -> St
     sync
         The sync expert's model.
     out
-        Folder for tables ``scores`` and ``curves`` (seed null) and ``judge`` (`eap.evaluation.points`).
+        Folder for tables ``scores`` and ``curves`` (seed null), ``judge`` (`eap.evaluation.points`) and ``offsets``
+        (`eap.evaluation.offsets`).
 
     Raises
     ------
@@ -50,31 +64,37 @@ def score_controls(config: Any, data: PreparedData, sync: Path, out: Path) -> St
         If there is no test clip.
     """
     seed_everything(0, config.compute.threads)
-    store = ClipStore(data, config.model.image_size)
+    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     chosen = choose_clips(store, config.evaluation.max_clips)
     if not chosen:
         raise StageError("no test clip: change split.test or split.seed, or add clips")
     made: dict[str, Any] = {"sources": [data.splits, data.labels], "config": config.model_dump(mode="json")}
     points = fit_judge(store, config.video.fps, made["sources"], out / "judge.parquet", made["config"])
-    judges, expert = Judges(store, points), load_sync_expert(sync).to(config.compute.device)
-    levels = read_levels(data)["level"]
+    networks, weights = load_networks(config.evaluation.weights)
+    made["metadata"] = {"eap.weights": json.dumps(weights)}
+    judges, expert = Judges(store, points, emonet=networks.emonet), load_sync_expert(sync).to(config.compute.device)
+    pictures, about, sound = Pictures(networks), read_levels(data), dict(read_sound(data, set(chosen)))
     rows: list[dict[str, Any]] = []
     judged: list[Judged] = []
     for clip_id in chosen:
-        clip = store[clip_id]
+        clip, level = store[clip_id], about["level"].get(clip_id)
         for variant, frames, landmarks in control_videos(config, store, clip):
             embedded = embed_clip(expert, frames, clip.mel_TM)
-            rows += clip_rows(
-                clip, variant, landmarks, *embedded, config.evaluation.sync_offsets, levels.get(clip_id)
-            )  # fmt: skip
+            rows += clip_rows(clip, variant, landmarks, *embedded, config.evaluation.sync_offsets, level)
+            rows += pictures.rows(clip, variant, frames, landmarks, sound[clip_id], level)
             if variant not in UNJUDGED:
-                judged += judges.judge(clip, variant, frames, landmarks)
+                seen = judges.judge(clip, variant, frames, landmarks)
+                rows += accuracy_rows(seen, bool(about["labelled"].get(clip_id)), level)
+                judged += seen
         print(f"controls: {clip_id} scored", flush=True)
-    rows += pooled_rows(judged)
+    rows += pooled_rows(judged) + pictures.pooled_rows()
     write_table(out / "scores.parquet", "scores", rows, **made)
     write_table(out / "curves.parquet", "curves", pd.concat([j.frame_rows(None) for j in judged]), **made)
     means = pd.DataFrame(rows).groupby(["variant", "metric"])["value"].mean().dropna()
     metrics = {f"{variant}/{metric}": value for (variant, metric), value in means.items()}
+    moved = pd.DataFrame(offset_rows(store, expert, config.audio.max_abs, config.evaluation.sync_offsets))
+    write_table(out / "offsets.parquet", "offsets", moved, **made)
+    metrics |= {f"offsets/{name}": value for name, value in recovery(moved).items() if np.isfinite(value)}
     return StageResult(metrics, (out / "scores.parquet",))
 
 

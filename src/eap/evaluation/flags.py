@@ -20,7 +20,10 @@ CHECKED = {
     "opening_amplitude": ("still",),  # a mouth that moves late moves as much
     "lse": ("still", "shifted"),
     "offset": ("shifted",),
+    "abs_offset": ("shifted",),
     "coverage": (),  # of a face that is found says nothing about what it does
+    "identity": (),  # a still frame, and the recording late, show the same person
+    "emotion_accuracy": ("still",),  # its source shows another emotion, where there is one
 }
 """Beginning of a metric's name -> controls that it must tell from real video. All others: the still frame."""
 

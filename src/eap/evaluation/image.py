@@ -47,6 +47,16 @@ def psnr(generated_THWC: np.ndarray, reference_THWC: np.ndarray, mask_THW: np.nd
     return values
 
 
+def mean_psnr(decibels_T: np.ndarray) -> tuple[float, int]:
+    """Mean over the frames that differ from the reference's, and their number; NaN and 0 if none does.
+
+    A frame that equals its reference has an infinite PSNR, which no mean survives: it is left out (CHOSEN), which
+    cannot flatter.
+    """
+    finite = decibels_T[np.isfinite(decibels_T)]
+    return (float(finite.mean()), len(finite)) if len(finite) else (float("nan"), 0)
+
+
 def ssim(generated_THWC: np.ndarray, reference_THWC: np.ndarray, mask_THW: np.ndarray | None = None) -> np.ndarray:
     """Structural similarity of each frame, -1 .. 1; parameters and errors as `psnr`.
 

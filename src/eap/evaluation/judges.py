@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eap.data.cached_frames import resize_frame
 from eap.data.clip_store import Clip, ClipStore
+from eap.data.emonet import CLASSES, SIZE, EmoNet
 from eap.data.pseudo_labels import smoothed_deviation
 from eap.evaluation.points import PointsJudge
+from eap.evaluation.score.emotion import read_emotion
 from eap.evaluation.scores import Judged
 from eap.synthesis import Synthesizer
 
@@ -20,6 +23,10 @@ class Judges:
     store: ClipStore
     points: PointsJudge
     face: Synthesizer | None = None
+    emonet: EmoNet | None = None
+    """Where its weights are at hand."""
+    emotions: tuple[str, ...] = ()
+    """What the classes of `face` are called."""
 
     def judge(self, clip: Clip, variant: str, frames_THWC: np.ndarray, landmarks_TP2: np.ndarray) -> list[Judged]:
         """What each judge reads from a video of `clip`.
@@ -31,18 +38,31 @@ class Judges:
         landmarks_TP2
             dlib's landmarks of them, px at a 256 scale, NaN where no face was found.
         """
-        found = [] if self.face is None else [self.look(clip, variant, frames_THWC)]
+        found = [] if self.face is None else [self.see(clip, variant, frames_THWC)]
         shape = self.store.shape(clip.speaker_id)
         va_T2, shown = self.points(landmarks_TP2, shape)
-        found.append(Judged(clip, variant, "points", va_T2, shown=shown))
+        found.append(Judged(clip, variant, "points", va_T2, class_T=np.full(len(va_T2), shown, object)))
         if np.isfinite(self.store.deviation_scale):
             deviation = smoothed_deviation(landmarks_TP2, shape, self.points.fps) / self.store.deviation_scale
             found.append(Judged(clip, variant, "landmarks", None, np.clip(deviation, 0, 1)))
+        if self.emonet is not None:
+            found.append(self._emonet(clip, variant, frames_THWC))
         return found
 
-    def look(self, clip: Clip, variant: str, frames_THWC: np.ndarray) -> Judged:
-        """What F, theta and phi of the model at hand see."""
-        if self.face is None:
-            raise ValueError("judge 'era' is a trained model's own, and no model is at hand")
-        va_T2, classes_T = self.face.see(frames_THWC)
-        return Judged(clip, variant, "era", va_T2, shown=self.face.emotions[int(np.bincount(classes_T).argmax())])
+    def see(self, clip: Clip, variant: str, frames_THWC: np.ndarray) -> Judged:
+        """Judge "era": theta(F(video)) and phi(F(video)) of the model that is scored."""
+        va, classes = self.face.see(frames_THWC)
+        return Judged(clip, variant, "era", va, class_T=np.array(self.emotions, object)[classes])
+
+    def hear(self, clip: Clip) -> Judged:
+        """Judge "audio": what the model hears in the clip's voice, before anything is drawn."""
+        e, va = self.face.hear(clip.mel_TM)
+        classes = self.face.phi(e).argmax(-1).cpu().numpy()
+        return Judged(clip, "generated", "audio", va, class_T=np.array(self.emotions, object)[classes])
+
+    def _emonet(self, clip: Clip, variant: str, frames_THWC: np.ndarray) -> Judged:
+        """Judge "emonet": the published network, on the prepared crop; it names no class that it does not know."""
+        large = np.stack([resize_frame(np.ascontiguousarray(frame), SIZE) for frame in frames_THWC])
+        va, logits = read_emotion(self.emonet, large)
+        classes = np.array(CLASSES, object)[logits.argmax(1)] if clip.emotion in CLASSES else None
+        return Judged(clip, variant, "emonet", va, class_T=classes)

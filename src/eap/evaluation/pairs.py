@@ -20,6 +20,10 @@ from scipy.stats import permutation_test
 from eap.evaluation.statistics import Sample, interval, resample
 
 ALPHA = 0.05
+PRIMARY = ("lmd", "opening_correlation", "lse_d_expert", "ccc_intensity/points")
+"""What is asked first (CHOSEN, docs/adr/0038, before any result): place of the mouth, its movement, its timing, and the
+strength of the emotion, by judges that took no part in training. Holm's correction goes over these alone, and over all
+other metrics alone: with S speakers the smallest corrected p is ``4 x 2 / 2^S``, which passes from eight on."""
 PERMUTATIONS = 9999
 Direction = Literal["lower", "higher"]
 
@@ -109,6 +113,11 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     factors = np.arange(len(order), 0, -1)
     corrected[order] = np.maximum.accumulate(np.minimum(p_values[order] * factors, 1.0))
     return corrected
+
+
+def family(metric: str) -> str:
+    """The tests that a metric's p value is corrected with: "primary" or "secondary"."""
+    return "primary" if metric in PRIMARY else "secondary"
 
 
 def verdict(found: Pair, p_holm: float, tests: int, better: Direction | None) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -17,6 +19,9 @@ from eap.evaluation.lip_sync import sync_distances, sync_scores
 AGREEMENT = {"rmse": rmse, "pcc": pcc, "ccc": ccc}
 QUANTITIES = ("intensity", "valence", "arousal")
 
+Value = tuple[str, float, str | None, int]
+"""Metric, its value, why it has none if it is not finite, and of how many frames it is."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -29,8 +34,13 @@ class Judged:
     """Valence and arousal; None for a judge that reads intensity only."""
     intensity_T: np.ndarray | None = None
     """Given where `va_T2` is not."""
-    shown: str | None = None
-    """The class that the judge takes the clip for; None if it knows no classes or saw no face."""
+    class_T: np.ndarray | None = None
+    """The emotion that it names in each frame; None for a judge that names none."""
+
+    @property
+    def named(self) -> str | None:
+        """The emotion that it names in most frames."""
+        return None if self.class_T is None else Counter(self.class_T.tolist()).most_common(1)[0][0]
 
     def read(self, quantity: str) -> np.ndarray | None:
         """The judge's ``[T]`` values, or None if this judge does not read the quantity."""
@@ -91,19 +101,25 @@ def clip_rows(
     still = "the mouth does not move: a correlation is not defined"
     one_width = "the mouth's width does not change: a correlation is not defined"
     frozen = "the real mouth does not move: there is nothing to compare with"
-    values: list[tuple[str, float, str | None]] = [
-        ("lmd", plain.value, lost),
-        ("lmd_center", lmd(landmarks_TP2, clip.landmarks_TP2, "center").value, lost),
-        ("lmd_interocular", lmd(landmarks_TP2, clip.landmarks_TP2, "interocular").value, lost),
-        ("opening_correlation", opening_correlation(landmarks_TP2, clip.landmarks_TP2), lost or still),
-        ("opening_amplitude", opening_amplitude(landmarks_TP2, clip.landmarks_TP2), lost or frozen),
-        ("width_correlation", width_correlation(landmarks_TP2, clip.landmarks_TP2), lost or one_width),
-        ("coverage", plain.coverage, None),
-        ("lse_d_expert", sync.lse_d, None),
-        ("lse_c_expert", sync.lse_c, None),
-        ("offset_expert", abs(sync.offset), None),
-        ("lse_at_zero_expert", sync.at_zero, None),
+    n, length = plain.n, len(clip)
+    values: list[Value] = [
+        ("lmd", plain.value, lost, n),
+        ("lmd_center", lmd(landmarks_TP2, clip.landmarks_TP2, "center").value, lost, n),
+        ("lmd_interocular", lmd(landmarks_TP2, clip.landmarks_TP2, "interocular").value, lost, n),
+        ("opening_correlation", opening_correlation(landmarks_TP2, clip.landmarks_TP2), lost or still, n),
+        ("opening_amplitude", opening_amplitude(landmarks_TP2, clip.landmarks_TP2), lost or frozen, n),
+        ("width_correlation", width_correlation(landmarks_TP2, clip.landmarks_TP2), lost or one_width, n),
+        ("coverage", plain.coverage, None, length),
+        ("lse_d_expert", sync.lse_d, None, length),
+        ("lse_c_expert", sync.lse_c, None, length),
+        ("offset_expert", abs(sync.offset), None, length),
+        ("lse_at_zero_expert", sync.at_zero, None, length),
     ]
+    return score_rows(clip, variant, values, level)
+
+
+def score_rows(clip: Clip, variant: str, values: Iterable[Value], level: str | None = None) -> list[dict[str, Any]]:
+    """Rows of scores of one clip."""
     return [
         {
             "variant": variant,
@@ -113,16 +129,29 @@ def clip_rows(
             "speaker_id": clip.speaker_id,
             "emotion": clip.emotion,
             "level": level,
-            "n": plain.n if metric.startswith(("lmd", "opening", "width")) else len(clip),
+            "n": n,
             **_value(value, reason),
         }
-        for metric, value, reason in values
+        for metric, value, reason, n in values
     ]
 
 
+def accuracy_rows(judged: Iterable[Judged], labelled: bool, level: str | None = None) -> list[dict[str, Any]]:
+    """Whether the emotion that a judge names in most frames is the clip's label: 1 or 0, of each judge that names one.
+
+    Of a clip without a label it is not defined.
+    """
+    rows = []
+    for one in judged:
+        if one.class_T is not None:
+            value = float(one.named == one.clip.emotion) if labelled else float("nan")
+            values = [(f"emotion_accuracy/{one.judge}", value, "the clip has no emotion label", len(one.clip))]
+            rows += score_rows(one.clip, one.variant, values, level)
+    return rows
+
+
 def pooled_rows(judged: list[Judged]) -> list[dict[str, Any]]:
-    """Agreement of intensity, valence and arousal with the labels over all test frames; share of clips taken for their
-    own class, which a judge that saw no face in a clip does not count."""
+    """Agreement of intensity, valence and arousal with the labels, pooled over all test frames."""
 
     def key(j: Judged) -> tuple[str, str]:
         return j.variant, j.judge
@@ -149,13 +178,6 @@ def pooled_rows(judged: list[Judged]) -> list[dict[str, Any]]:
                         **_value(value, reason),
                     }
                 )
-        classes = [j.shown == j.clip.emotion for j in members if j.shown is not None]
-        if classes:
-            metric = f"emotion_accuracy/{judge}"
-            rows.append(
-                {"variant": variant, "metric": metric, "scope": "pooled", "n": len(classes)}
-                | _value(float(np.mean(classes)), None)
-            )
     return rows
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from eap.data.clip_store import ClipStore
 from eap.evaluation.judges import Judges
+from eap.evaluation.pictures import Pictures
 from eap.models.syncnet import SyncExpert
 from eap.synthesis import Synthesizer
 
@@ -22,10 +23,11 @@ class Setup:
     seed: int
     store: ClipStore
     levels: pd.DataFrame
-    """Columns level and sentence of each clip id."""
+    """Columns level, sentence and labelled of each clip id."""
     face: Synthesizer
     expert: SyncExpert
     judges: Judges
+    pictures: Pictures
     chosen: list[str]
     """The test clips that are scored."""
     out: Path
@@ -39,6 +41,10 @@ class Setup:
     def level(self, clip_id: str) -> str | None:
         """How strong the clip's emotion was meant, in the dataset's own words."""
         return self.levels["level"].get(clip_id)
+
+    def labelled(self, clip_id: str) -> bool:
+        """Whether the clip's emotion was given, and is not only assumed to be neutral."""
+        return bool(self.levels["labelled"].get(clip_id))
 
 
 PROBE_S = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import pandas as pd
 from eap.data.clip_store import Clip, ClipStore
 from eap.data.encode import PROVENANCE, write_video
 from eap.data.layout import PreparedData
-from eap.data.row_groups import iterate_clips
 from eap.evaluation.bias import bias_rows
 from eap.evaluation.embeddings import embedding_rows
 from eap.evaluation.judges import Judges
+from eap.evaluation.networks import load_networks
+from eap.evaluation.pictures import Pictures
 from eap.evaluation.points import read_judge
 from eap.evaluation.saturation import saturation_rows
-from eap.evaluation.scores import Judged, clip_rows, pooled_rows
+from eap.evaluation.scores import Judged, accuracy_rows, clip_rows, pooled_rows
 from eap.evaluation.setup import Setup
 from eap.evaluation.variants import (
     Source,
@@ -29,7 +30,9 @@ from eap.evaluation.variants import (
     find_landmarks,
     fit_length,
     read_levels,
+    read_sound,
     read_video,
+    roll_voice,
 )
 from eap.files import atomic_path, safe_name
 from eap.schemas import write_table
@@ -66,19 +69,26 @@ def evaluate(
         If there is no test clip.
     """
     seed_everything(seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size)
+    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     chosen = choose_clips(store, config.evaluation.max_clips)
     if not chosen:
         raise StageError("no test clip: change split.test or split.seed, or add clips")
     face = Synthesizer(era, config)
-    judges = Judges(store, read_judge(judge, config.video.fps), face)
+    networks, weights = load_networks(config.evaluation.weights)
+    judges = Judges(store, read_judge(judge, config.video.fps), face, networks.emonet, config.emotions)
     expert = load_sync_expert(sync).to(config.compute.device)
-    setup = Setup(config, seed, store, read_levels(data), face, expert, judges, chosen, out)
+    setup = Setup(config, seed, store, read_levels(data), face, expert, judges, Pictures(networks), chosen, out)
     tables: dict[str, Any] = dict(zip(("scores", "curves", "videos"), score_clips(setup, data), strict=True))
-    tables["bias"], tables["grid"] = bias_rows(setup, dict(_sound(data, set(chosen[: config.evaluation.grid_clips]))))
+    tables["bias"], tables["grid"] = bias_rows(
+        setup, dict(read_sound(data, set(chosen[: config.evaluation.grid_clips])))
+    )
     tables["saturation"] = saturation_rows(setup)
     tables["embeddings"] = embedding_rows(setup)
-    made = {"sources": [data.splits, data.labels], "config": config.model_dump(mode="json")}
+    made = {
+        "sources": [data.splits, data.labels],
+        "config": config.model_dump(mode="json"),
+        "metadata": {"eap.weights": json.dumps(weights)},
+    }
     for name in TABLES:
         rows = tables[name]
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
@@ -92,7 +102,7 @@ def evaluate(
 
 def score_clips(setup: Setup, data: PreparedData) -> tuple[list[dict[str, Any]], pd.DataFrame, list[dict[str, Any]]]:
     """Rows of tables ``scores``, ``curves`` and ``videos``, without the seed."""
-    sound = dict(_sound(data, set(setup.chosen)))
+    sound = dict(read_sound(data, set(setup.chosen)))
     score_rows: list[dict[str, Any]] = []
     video_rows: list[dict[str, Any]] = []
     judged: list[Judged] = []
@@ -101,11 +111,12 @@ def score_clips(setup: Setup, data: PreparedData) -> tuple[list[dict[str, Any]],
         source = choose_source(setup.store, clip)
         shown = render_variants(setup, clip, source)
         video_rows += write_videos(setup, clip, source, shown, sound[clip_id])
-        rows, read = score_clip(setup, clip, source, shown)
+        rows, read = score_clip(setup, clip, source, shown, sound[clip_id])
         score_rows += rows
         judged += read
         print(f"evaluate seed {setup.seed}: {clip_id} scored from a frame of {source.clip.clip_id}", flush=True)
-    return score_rows + pooled_rows(judged), pd.concat([j.frame_rows(setup.seed) for j in judged]), video_rows
+    score_rows += pooled_rows(judged) + setup.pictures.pooled_rows()
+    return score_rows, pd.concat([j.frame_rows(setup.seed) for j in judged]), video_rows
 
 
 def render_variants(setup: Setup, clip: Clip, source: Source) -> dict[str, np.ndarray]:
@@ -114,7 +125,11 @@ def render_variants(setup: Setup, clip: Clip, source: Source) -> dict[str, np.nd
     def speak(mel_TM: np.ndarray, gain: float) -> np.ndarray:
         return setup.face.speak(source.frame_HWC, source.points_P2, source.pose_P2, mel_TM, clip.pose_TP2, gain)
 
-    shown = {"generated": speak(clip.mel_TM, 1.0), "neutral": speak(clip.mel_TM, 0.0)}
+    shown = {
+        "generated": speak(clip.mel_TM, 1.0),
+        "neutral": speak(clip.mel_TM, 0.0),
+        "rolled": speak(roll_voice(clip.mel_TM), 1.0),
+    }
     voice = choose_voice(setup.store, setup.chosen, clip)
     if voice is None:
         print(f"evaluate: {clip.clip_id} is the only clip, so there is no other voice for 'shuffled'", flush=True)
@@ -124,28 +139,28 @@ def render_variants(setup: Setup, clip: Clip, source: Source) -> dict[str, np.nd
 
 
 def score_clip(
-    setup: Setup, clip: Clip, source: Source, shown: dict[str, np.ndarray]
+    setup: Setup, clip: Clip, source: Source, shown: dict[str, np.ndarray], pcm16: np.ndarray
 ) -> tuple[list[dict[str, Any]], list[Judged]]:
     """Rows of the scores table, and what each judge saw frame by frame.
 
     Of the controls only judge "era" is asked here, since it is this model's own; the others judged them once.
     """
-    offsets, level = setup.config.evaluation.sync_offsets, setup.levels["level"].get(clip.clip_id)
+    offsets, level = setup.config.evaluation.sync_offsets, setup.level(clip.clip_id)
     rows: list[dict[str, Any]] = []
-    judged = [Judged(clip, "generated", "audio", setup.face.hear(clip.mel_TM)[1])]
+    judged = [setup.judges.hear(clip)]
     for variant, frames in shown.items():
         landmarks = find_landmarks(frames)
-        rows += clip_rows(
-            clip, variant, landmarks, *embed_clip(setup.expert, frames, clip.mel_TM), offsets, level
-        )  # fmt: skip
+        embedded = embed_clip(setup.expert, frames, clip.mel_TM)
+        rows += clip_rows(clip, variant, landmarks, *embedded, offsets, level)
+        rows += setup.pictures.rows(clip, variant, frames, landmarks, pcm16, level)
         judged += setup.judges.judge(clip, variant, frames, landmarks)
     controls = {
         "real": clip.frames_THWC,
         "reencoded": read_video(setup.out / video_folder(clip) / "real.mp4"),
         "still": np.broadcast_to(source.frame_HWC, clip.frames_THWC.shape),
     }
-    judged += [setup.judges.look(clip, name, frames) for name, frames in controls.items()]
-    return rows, judged
+    judged += [setup.judges.see(clip, name, frames) for name, frames in controls.items()]
+    return rows + accuracy_rows(judged, setup.labelled(clip.clip_id), level), judged
 
 
 def video_folder(clip: Clip) -> Path:
@@ -182,11 +197,3 @@ def write_videos(
         "source_emotion": source.clip.emotion,
     }
     return [{**row, "variant": label, "path": path.as_posix()} for label, path in paths.items()]
-
-
-def _sound(data: PreparedData, clip_ids: set[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """int16 samples of the given clips."""
-    for path in data.shards("audio"):
-        for clip_id, table in iterate_clips(path, "audio"):
-            if clip_id in clip_ids:
-                yield clip_id, np.frombuffer(table["pcm16"][0].as_py(), np.int16)

@@ -6,6 +6,7 @@ clip's own voice and head pose.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -20,12 +21,15 @@ from eap.data.clip_landmarks import detect_landmarks
 from eap.data.clip_store import Clip, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.pose import LANDMARK_SCALE_PX
+from eap.data.row_groups import iterate_clips
 from eap.evaluation.levels import level_key
 from eap.schemas import read_table
 
-GENERATED = ("generated", "neutral", "shuffled")
+GENERATED = ("generated", "neutral", "shuffled", "rolled")
 """Made by a model. generated: g = 1. neutral: g = 0. shuffled: g = 1 with another clip's voice, scored against this
-clip and its own voice: what is left of a score is not owed to the voice."""
+clip and its own voice: what is left of a score is not owed to the voice. rolled: g = 1 with the clip's own voice, begun
+`ROLL_FRAMES` later and its end put first: the same sounds at the wrong times. Sentences that share their timing (GRID)
+help a shuffled voice, not this one."""
 
 CONTROLS = ("real", "reencoded", "still", "shifted")
 """Made by no model. real: the recording at the model's size. reencoded: that through x264 at `evaluation.crf`, as the
@@ -33,6 +37,8 @@ written videos are. still: the source frame, repeated. shifted: the recording, i
 
 VARIANTS = (*GENERATED, *CONTROLS)
 SHIFT_FRAMES = 5
+ROLL_FRAMES = 37
+"""About 1.5 s (CHOSEN)."""
 
 
 @dataclass(frozen=True)
@@ -59,28 +65,39 @@ class Source:
 
 
 def read_levels(data: PreparedData) -> pd.DataFrame:
-    """Columns level and sentence of each clip id: what the catalog says about how, and what, was spoken."""
-    clips = read_table(data.clips, "clips", ["clip_id", "intensity_level", "sentence"]).set_index("clip_id")
+    """Columns level, sentence and labelled of each clip id: what the catalog says about how, and what, was spoken."""
+    columns = ["clip_id", "intensity_level", "sentence", "labelled"]
+    clips = read_table(data.clips, "clips", columns).set_index("clip_id")
     return clips.rename(columns={"intensity_level": "level"}).astype(object).where(clips.notna().to_numpy(), None)
 
 
-def choose_clips(store: ClipStore, most: int) -> list[str]:
-    """Test clips, spread over speakers, emotions and (where names sort by them) levels.
+def read_sound(data: PreparedData, clip_ids: set[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """int16 samples of the given clips."""
+    for path in data.shards("audio"):
+        for clip_id, table in iterate_clips(path, "audio"):
+            if clip_id in clip_ids:
+                yield clip_id, np.frombuffer(table["pcm16"][0].as_py(), np.int16)
 
-    One of each speaker in turn, each speaker's emotions in turn; every speaker begins with another emotion and another
-    of its clips, so that few clips do not mean the first emotion at its first level.
+
+def choose_clips(store: ClipStore, most: int) -> list[str]:
+    """Test clips, spread over speakers and emotions: one of each speaker in turn, each speaker's emotions in turn.
+
+    Every speaker begins with another emotion, and within an emotion with another clip: otherwise a few clips of many
+    people would all be angry, and all of the level whose name sorts first. The very first clip, which the grid shows,
+    is of the level whose name sorts last.
     """
     rows = store.clips.loc[store.ids("test")]
     per_speaker = []
     for first, (_, own) in enumerate(rows.groupby("speaker_id", sort=True)):
-        emotions = [rotated(sorted(group.index), first) for _, group in own.groupby("emotion", sort=True)]
-        per_speaker.append(in_turn(rotated(emotions, first)))
+        emotions = [sorted(group.index) for _, group in own.groupby("emotion", sort=True)]
+        per_speaker.append(in_turn(_turned([_turned(ids, first + i - 1) for i, ids in enumerate(emotions)], first)))
     return in_turn(per_speaker)[:most]
 
 
-def rotated(items: list[Any], first: int) -> list[Any]:
-    """The same, beginning with number `first`, counted round."""
-    return items[first % len(items) :] + items[: first % len(items)]
+def _turned(values: list[Any], by: int) -> list[Any]:
+    """The list from another place on, its beginning at the end."""
+    at = by % len(values)
+    return values[at:] + values[:at]
 
 
 def in_turn(groups: list[list[str]]) -> list[str]:
@@ -143,6 +160,11 @@ def choose_voice(store: ClipStore, chosen: list[str], clip: Clip) -> Clip | None
 def fit_length(mel_TM: np.ndarray, length: int) -> np.ndarray:
     """A voice's mel columns cut, or repeated from the start, to `length` frames."""
     return np.resize(mel_TM, (length, mel_TM.shape[1]))
+
+
+def roll_voice(mel_TM: np.ndarray, frames: int = ROLL_FRAMES) -> np.ndarray:
+    """A voice's mel columns rolled by `frames`: what was said at frame t is said at t + `frames`, wrapping around."""
+    return np.roll(mel_TM, frames, axis=0)
 
 
 def delay(values_T: np.ndarray, frames: int = SHIFT_FRAMES) -> np.ndarray:

@@ -24,12 +24,15 @@ from eap.inference.source import SourceFace
 from eap.inference.stream import hear_voice, heard_emotion
 from eap.inference.synthesize import draw_video, finishing, voice_emotion, write_frames
 from eap.inference.voice import Voice, open_voice
+from eap.models.neutral_shape import NeutralShape
 from eap.seeding import seed_everything
 from eap.synthesis import RENDER_FRAMES, Part
 from eap.training.build import build_ant, build_era
 from eap.training.checkpoint import save_model
 
 CRF = 18
+GENERATORS = {"tiny": "demo", "realtime": "realtime", "full": "paper"}
+"""Generator sizes and the presets whose `model` section they are."""
 
 
 def measure(
@@ -88,8 +91,9 @@ def write_random_model(config: Config, path: Path) -> Path:
         "stage": "train-era",
         "config": config.model_dump(mode="json"),
         "neutral_shape": np.random.default_rng(0).normal(0, 0.7, (N_POINTS, 2)).tolist(),
+        "neutral_fit": {},
     }
-    save_model(path, {"ant": build_ant(config), **build_era(config)}, record)
+    save_model(path, {"ant": build_ant(config), **build_era(config), "neutral_shape": NeutralShape()}, record)
     return path
 
 
@@ -114,7 +118,7 @@ def noise_face(model: LoadedModel) -> SourceFace:
     crop = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     pose = np.array([[60.0, 0, LANDMARK_SCALE_PX / 2], [0, 60.0, LANDMARK_SCALE_PX / 2]])
     points = apply_transform(pose[None], model.shape_P2)[0].astype(np.float32)
-    return SourceFace(crop, CropBox(0, 0, side), crop, points, pose, ())
+    return SourceFace(crop, CropBox(0, 0, side), crop, points, pose, model.shape_P2, ())
 
 
 @torch.inference_mode()

@@ -11,10 +11,12 @@ import torch
 from safetensors import SafetensorError
 
 from eap.config import ConfigError, validate_sections
+from eap.data.pose import to_canonical
 from eap.digest import file_sha256
+from eap.models.neutral_shape import NeutralShape
 from eap.stage import StageError
 from eap.synthesis import Synthesizer
-from eap.training.checkpoint import read_record
+from eap.training.checkpoint import load_model, read_record
 
 SECTIONS = ("emotions", "video", "audio", "landmarks", "model", "compute")
 """What synthesis reads of the configuration that the model was trained with."""
@@ -31,8 +33,20 @@ class LoadedModel:
     """`SECTIONS`."""
     shape_P2: np.ndarray
     """Mean neutral shape of the training data's people, canonical frame, ``[68, 2]``."""
+    guess: NeutralShape
+    """From one face to its neutral shape."""
     facts: dict[str, Any]
     """Where it comes from, for the provenance record."""
+
+    def neutral_shape(self, points_P2: np.ndarray) -> np.ndarray:
+        """The neutral shape, canonical frame, ``[68, 2]``, of a person never seen, from 68 landmarks in px.
+
+        The mean over people where the model was trained on that (``model.pose_shape: mean``).
+        """
+        if self.config.model.pose_shape == "mean":
+            return self.shape_P2
+        face = torch.from_numpy(to_canonical(np.asarray(points_P2)[None]).astype(np.float32))
+        return to_canonical(self.guess(face).numpy())[0].astype(np.float32)
 
 
 def load_checkpoint(path: Path, device: Device, threads: int) -> LoadedModel:
@@ -58,9 +72,10 @@ def load_checkpoint(path: Path, device: Device, threads: int) -> LoadedModel:
         record = read_record(path, "train-era")
     except SafetensorError as error:
         raise StageError(f"--checkpoint: {path} is not a safetensors file ({error})") from None
-    if "neutral_shape" not in record:
+    if "neutral_shape" not in record or "neutral_fit" not in record:
         raise StageError(
-            f"--checkpoint: {path} was written before model files carried the mean neutral shape; train it again"
+            f"--checkpoint: {path} was written before model files carried what synthesis knows of strangers' neutral "
+            "shapes; train it again"
         )
     try:
         values = {name: record["config"][name] for name in SECTIONS}
@@ -74,7 +89,9 @@ def load_checkpoint(path: Path, device: Device, threads: int) -> LoadedModel:
     torch.set_num_threads(threads)
     shape = np.asarray(record["neutral_shape"], np.float32)
     facts = {"model_sha256": file_sha256(path), "model_git_sha": record["git_sha"]}
-    return LoadedModel(Synthesizer(path, config), config, shape, facts)
+    guess = NeutralShape()
+    load_model(path, {"neutral_shape": guess})
+    return LoadedModel(Synthesizer(path, config), config, shape, guess, facts)
 
 
 def pick_device(device: Device) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from eap.data.alignment import ticks
-from eap.data.clip_landmarks import detect_landmarks
+from eap.data.clip_landmarks import detect_landmarks, detector_weights
 from eap.data.clip_store import POSE_SMOOTHING_FRAMES
 from eap.data.crop import CropBox, crop_box, crop_image, find_faces
 from eap.data.faces import predict_landmarks
@@ -81,7 +81,9 @@ def read_driving(path: Path, n_frames: int, config: Any, shape_P2: np.ndarray) -
         frame_of_tick, whole = _timing(path, n_frames, config.video.fps)
         box, several = _locate(path, int(frame_of_tick[-1]) + 1, len(frame_of_tick) / config.video.fps, config)
         squares = _squares(path, frame_of_tick, box, config.video.size)
-        found = detect_landmarks(squares, config.landmarks.detector, config.landmarks.detect_every)
+        found = detect_landmarks(
+            squares, config.landmarks.detector, config.landmarks.detect_every, detector_weights(config.landmarks)
+        )
     except MediaError as error:
         raise StageError(f"--pose: {path}: {error}") from None
     n_missing = found[1].count("missing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from eap.data.cached_frames import resize_frame
-from eap.data.clip_landmarks import load_predictor
+from eap.data.clip_landmarks import detector_weights, load_predictor
 from eap.data.crop import CropBox, crop_box, crop_image, find_faces
 from eap.data.faces import FaceBox, predict_landmarks
 from eap.data.pose import LANDMARK_SCALE_PX, pose_transform
@@ -35,6 +36,8 @@ class SourceFace:
     """68 landmarks, float32 ``[68, 2]``, px at a 256 scale of the crop."""
     transform_23: np.ndarray
     """Head pose: from the canonical frame to the crop at a 256 scale."""
+    shape_P2: np.ndarray
+    """The person's neutral shape in the canonical frame, as far as one picture tells it."""
     notes: tuple[str, ...]
     """What a user should know."""
 
@@ -64,15 +67,20 @@ def read_picture(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.array(_opaque(picture)), notes
 
 
-def find_source(picture_HWC: np.ndarray, config: Any, shape_P2: np.ndarray, chosen: int | None = None) -> SourceFace:
+def find_source(
+    picture_HWC: np.ndarray,
+    config: Any,
+    neutral_shape: Callable[[np.ndarray], np.ndarray],
+    chosen: int | None = None,
+) -> SourceFace:
     """Find the face and crop it as preparation does.
 
     Parameters
     ----------
     config
         Sections ``video`` (crop_scale, size), ``model`` (image_size), ``landmarks`` (detector).
-    shape_P2
-        Mean neutral shape in the canonical frame, ``[68, 2]``.
+    neutral_shape
+        From landmarks to the person's neutral shape (`eap.inference.checkpoint.LoadedModel.neutral_shape`).
     chosen
         Which face, counted from the left, 1 first; None: the largest.
 
@@ -86,13 +94,15 @@ def find_source(picture_HWC: np.ndarray, config: Any, shape_P2: np.ndarray, chos
     crop = crop_box(predict_landmarks(picture_HWC, box)[None], config.video.crop_scale)
     large = crop_image(picture_HWC, crop, config.video.size)
     scale = config.video.size / crop.size
-    points = load_predictor(config.landmarks.detector)(large, _within(box, crop, scale))
+    predictor = load_predictor(config.landmarks.detector, detector_weights(config.landmarks))
+    points = predictor(large, _within(box, crop, scale))
     points = (points * (LANDMARK_SCALE_PX / config.video.size)).astype(np.float32)
     if crop.size < config.model.image_size:
         notes = (*notes, f"the face's square has {crop.size} px, the model draws {config.model.image_size} px: blurred")
+    shape = neutral_shape(points)
     return SourceFace(
         picture_HWC, crop, resize_frame(large, config.model.image_size), points,
-        pose_transform(points[None], shape_P2)[0], notes,
+        pose_transform(points[None], shape)[0], shape, notes,
     )  # fmt: skip
 
 

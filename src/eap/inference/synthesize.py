@@ -84,7 +84,7 @@ def synthesize(request: Request, say: Say, progress: Progress) -> StageResult:
     curve = read_curve(request.va) if request.va is not None else None
     model = load_checkpoint(request.checkpoint, request.device, request.threads)
     voice = open_voice(request.audio, model.config.audio)
-    source = find_source(picture, model.config, model.shape_P2, request.face)
+    source = find_source(picture, model.config, model.neutral_shape, request.face)
     for note in (*notes, *source.notes):
         say(note)
     fps = model.config.video.fps
@@ -120,7 +120,7 @@ def draw_video(
     model: LoadedModel, source: SourceFace, voice: Voice, poses: Poses, emotion: Emotion
 ) -> Iterator[np.ndarray]:
     """The frames of the face's square, uint8 RGB ``[H, W, 3]``, drawn when asked for."""
-    still = still_pose(source.transform_23, model.shape_P2)(0, 1)[0]
+    still = still_pose(source.transform_23, source.shape_P2)(0, 1)[0]
     identity = model.face.encode(source.crop_HWC, source.points_P2, still)
     mel = voice.mel_blocks(model.config.audio)
     for block in stream_frames(model.face, identity, mel, voice.n_frames, poses, emotion):
@@ -167,9 +167,9 @@ def write_frames(
 
 def _poses(request: Request, model: LoadedModel, source: SourceFace, n_frames: int) -> tuple[Poses, tuple[str, ...]]:
     if request.pose is None:
-        return still_pose(source.transform_23, model.shape_P2), ()
+        return still_pose(source.transform_23, source.shape_P2), ()
     driving, notes = read_driving(request.pose, n_frames, model.config, model.shape_P2)
-    return driven_pose(source.transform_23, model.shape_P2, driving), notes
+    return driven_pose(source.transform_23, source.shape_P2, driving), notes
 
 
 def _facts(request: Request, model: LoadedModel, gain: float) -> dict[str, Any]:

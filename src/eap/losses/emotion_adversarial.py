@@ -6,6 +6,7 @@
 
 KNOWN (suppl. A.2): real or fake per class, y the categorical label; helps E_E form a distinct space for each class, so
 gradients reach G and E_E. INFERRED: one branch per class, of which only branch y counts (StarGAN v2, Choi et al. 2020).
+``critics.emotion_head: projection`` gives the same K logits from one head (Miyato & Koyama 2018).
 """
 
 from __future__ import annotations
@@ -43,24 +44,35 @@ def select_branch(logits_NK: Tensor, emotion_N: Tensor) -> Tensor:
     return logits_NK[torch.arange(len(logits_NK), device=logits_NK.device), emotion_N]
 
 
-def emotion_discriminator_loss(real_NK: Tensor, fake_NK: Tensor, emotion_N: Tensor) -> Tensor:
+def emotion_discriminator_loss(
+    real_NK: Tensor,
+    fake_NK: Tensor,
+    emotion_N: Tensor,
+    real_emotion_N: Tensor | None = None,
+    form: str = "non_saturating",
+) -> Tensor:
     """Eq. (5), for D_E.
 
     Parameters
     ----------
     real_NK, fake_NK
-        Logits ``[N, K]`` or ``[N, K, h, w]`` of real frames and of (detached) generated frames of the same classes.
+        Logits ``[N, K]`` or ``[N, K, h, w]`` of real frames and of (detached) generated frames.
     emotion_N
-        Class of each pair, int64 ``[N]``.
+        Class of each generated frame, int64 ``[N]``.
+    real_emotion_N
+        Class of each real frame; None: the same.
+    form
+        One of `eap.losses.adversarial.FORMS`.
 
     Returns
     -------
     Tensor
         Scalar, nats.
     """
-    return discriminator_loss(select_branch(real_NK, emotion_N), select_branch(fake_NK, emotion_N))
+    real = select_branch(real_NK, emotion_N if real_emotion_N is None else real_emotion_N)
+    return discriminator_loss(real, select_branch(fake_NK, emotion_N), form)
 
 
-def emotion_generator_loss(fake_NK: Tensor, emotion_N: Tensor) -> Tensor:
-    """Eq. (6), for G and E_E: scalar, nats; arguments as in `emotion_discriminator_loss`."""
-    return generator_loss(select_branch(fake_NK, emotion_N))
+def emotion_generator_loss(fake_NK: Tensor, emotion_N: Tensor, form: str = "non_saturating") -> Tensor:
+    """Eq. (6), for G and E_E: scalar; arguments as in `emotion_discriminator_loss`."""
+    return generator_loss(select_branch(fake_NK, emotion_N), form)

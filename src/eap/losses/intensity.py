@@ -3,10 +3,13 @@
 .. math:: L_{inten} = MSE_v + MSE_a + \\tfrac12 (1 - \\overline{PCC}) + \\tfrac12 (1 - \\overline{CCC})
 
 with means over valence and arousal, and population moments pooled over the real frames of the batch. INFERRED (a VA
-loss of the authors' group). `norm_loss` and `decode_loss` are CHOSEN: the supplement does not have them.
+loss of the authors' group); ``loss.inten_form`` and ``loss.inten_target`` hold the alternatives. `norm_loss` and
+`decode_loss` are CHOSEN: the supplement does not have them. So is the intensity, ``||(v, a)||_2`` (``loss.intensity``).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -17,7 +20,17 @@ EPSILON = 1e-8
 """Added to variances in denominators: a standard deviation of 1e-4, below the resolution of any label."""
 
 
-def va_loss(predicted_BT2: Tensor, target_BT2: Tensor, mask_BT: Tensor) -> Tensor:
+FORMS = ("mse_pcc_ccc", "mse_ccc", "mse")
+"""Which parts of L_inten count (``loss.inten_form``): all; without the correlation's half; the squares alone."""
+
+
+def va_loss(
+    predicted_BT2: Tensor,
+    target_BT2: Tensor,
+    mask_BT: Tensor,
+    form: str = "mse_pcc_ccc",
+    definition: str | None = None,
+) -> Tensor:
     """L_inten.
 
     Parameters
@@ -26,6 +39,10 @@ def va_loss(predicted_BT2: Tensor, target_BT2: Tensor, mask_BT: Tensor) -> Tenso
         Valence and arousal, ``[B, T, 2]``; targets in [-1, 1].
     mask_BT
         True where a frame is real: bool ``[B, T]``.
+    form
+        One of `FORMS`.
+    definition
+        None: valence and arousal are compared. Otherwise their intensity alone, by this definition.
 
     Returns
     -------
@@ -36,30 +53,55 @@ def va_loss(predicted_BT2: Tensor, target_BT2: Tensor, mask_BT: Tensor) -> Tenso
     Raises
     ------
     ValueError
-        If shapes differ or the mask has no real frame.
+        If shapes differ, the mask has no real frame, or the form is unknown.
     """
+    if form not in FORMS:
+        raise ValueError(f"loss.inten_form: {form!r} is unknown; allowed: {', '.join(FORMS)}")
     check_shape(predicted_BT2, (None, None, 2), "predicted valence and arousal")
     check_same_shape(predicted_BT2, target_BT2, "predicted valence and arousal", "their targets")
     predicted_n2 = valid_frames(predicted_BT2, mask_BT, "predicted valence and arousal")
     target_n2 = valid_frames(target_BT2, mask_BT, "target valence and arousal")
+    if definition is not None:
+        predicted_n2, target_n2 = (intensity(va, definition)[:, None] for va in (predicted_n2, target_n2))
     mse_2 = (predicted_n2 - target_n2).square().mean(0)
+    if form == "mse":
+        return mse_2.sum()
     mean_p, mean_t = predicted_n2.mean(0), target_n2.mean(0)
     covariance = ((predicted_n2 - mean_p) * (target_n2 - mean_t)).mean(0)
     variance_p = (predicted_n2 - mean_p).square().mean(0)
     variance_t = (target_n2 - mean_t).square().mean(0)
     pcc_2 = covariance / ((variance_p + EPSILON) * (variance_t + EPSILON)).sqrt()
     ccc_2 = 2 * covariance / (variance_p + variance_t + (mean_p - mean_t).square() + EPSILON)
+    if form == "mse_ccc":
+        return mse_2.sum() + 0.5 * (1 - ccc_2.mean())
     return mse_2.sum() + 0.5 * (1 - pcc_2.mean()) + 0.5 * (1 - ccc_2.mean())
 
 
-def intensity(va: Tensor) -> Tensor:
-    """``I = ||(v, a)||_2`` of ``[..., 2]`` valence and arousal: ``[...]``, gradient 0 at the origin."""
+DEFINITIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "norm": lambda va: torch.linalg.vector_norm(va, dim=-1),
+    "max": lambda va: va.abs().amax(-1),
+    "arousal": lambda va: va[..., 1].abs(),
+}
+"""What counts as intensity in training (``loss.intensity``): the Euclidean norm; the larger of the two; arousal alone.
+Scores always use the norm, so that runs can be compared."""
+
+
+def intensity(va: Tensor, definition: str = "norm") -> Tensor:
+    """``I = ||(v, a)||_2`` of ``[..., 2]`` valence and arousal: ``[...]``, gradient 0 at the origin.
+
+    Parameters
+    ----------
+    definition
+        One of `DEFINITIONS`.
+    """
     if va.shape[-1] != 2:
         raise ValueError(f"valence and arousal: expected shape [..., 2], got {list(va.shape)}")
-    return torch.linalg.vector_norm(va, dim=-1)
+    if definition not in DEFINITIONS:
+        raise ValueError(f"loss.intensity: {definition!r} is unknown; allowed: {', '.join(DEFINITIONS)}")
+    return DEFINITIONS[definition](va)
 
 
-def norm_loss(e_BTD: Tensor, va_BT2: Tensor, mask_BT: Tensor) -> Tensor:
+def norm_loss(e_BTD: Tensor, va_BT2: Tensor, mask_BT: Tensor, definition: str = "norm") -> Tensor:
     """Mean squared difference between ``||e||`` and the labels' intensity over real frames (CHOSEN, method 2).
 
     Parameters
@@ -70,6 +112,8 @@ def norm_loss(e_BTD: Tensor, va_BT2: Tensor, mask_BT: Tensor) -> Tensor:
         Pseudo labels, ``[B, T, 2]``.
     mask_BT
         True where a frame is real: bool ``[B, T]``.
+    definition
+        One of `DEFINITIONS`.
 
     Returns
     -------
@@ -79,7 +123,7 @@ def norm_loss(e_BTD: Tensor, va_BT2: Tensor, mask_BT: Tensor) -> Tensor:
     check_shape(e_BTD, (None, None, None), "embeddings")
     e_nD = valid_frames(e_BTD, mask_BT, "embeddings")
     va_n2 = valid_frames(va_BT2, mask_BT, "valence and arousal")
-    return (torch.linalg.vector_norm(e_nD, dim=-1) - intensity(va_n2)).square().mean()
+    return (torch.linalg.vector_norm(e_nD, dim=-1) - intensity(va_n2, definition)).square().mean()
 
 
 def decode_loss(decoded_BTD: Tensor, e_BTD: Tensor, mask_BT: Tensor) -> Tensor:

@@ -62,6 +62,8 @@ class ANT(nn.Module):
     paint_px
         Side at which the source is encoded and the decoder paints. Where that is less than the picture's, the warped
         picture keeps its own resolution and the paint that is added to it is enlarged.
+    separable
+        G's convolutions are one kernel per channel and then 1 x 1 (config key ``model.convolution``).
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class ANT(nn.Module):
         warp: Literal["none", "pose", "landmarks"],
         flow_px: int,
         paint_px: int,
+        separable: bool = False,
     ) -> None:
         super().__init__()
         self.warp, self.flow_px, self.paint_px = warp, flow_px, paint_px
@@ -101,7 +104,7 @@ class ANT(nn.Module):
         for door in (self.style_emotion, self.shape_emotion):
             nn.init.zeros_(door.weight)
         self.generator = Generator(
-            base_channels, max_channels, residual_blocks, d_model, skip_strides, guided=warp == "landmarks"
+            base_channels, max_channels, residual_blocks, d_model, skip_strides, warp == "landmarks", separable
         )
 
     def encode_identity(self, source_BCHW: Tensor, source_points_BP2: Tensor, source_pose_BP2: Tensor) -> Identity:

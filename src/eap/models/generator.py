@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from eap.models.geometry import N_GUIDES, copied_share
 from eap.models.identity_encoder import stride_channels
-from eap.models.layers import AdaINConv
+from eap.models.layers import AdaINConv, convolution3
 from eap.models.pose_encoder import resize_maps
 
 PICTURE_SCALE = 0.99
@@ -20,10 +20,10 @@ PICTURE_SCALE = 0.99
 class AdaINResidualBlock(nn.Module):
     """Two AdaIN convolutions around an identity."""
 
-    def __init__(self, channels: int, d_style: int) -> None:
+    def __init__(self, channels: int, d_style: int, separable: bool = False) -> None:
         super().__init__()
-        self.first = AdaINConv(channels, channels, d_style)
-        self.second = AdaINConv(channels, channels, d_style)
+        self.first = AdaINConv(channels, channels, d_style, separable)
+        self.second = AdaINConv(channels, channels, d_style, separable)
 
     def forward(self, x: Tensor, style_ND: Tensor) -> Tensor:
         """``[N, C, h, w]`` and ``[N, D]``."""
@@ -33,10 +33,10 @@ class AdaINResidualBlock(nn.Module):
 class GatedSkip(nn.Module):
     """Source features enter where the decoder lets them in: it can shut out the source's own expression. CHOSEN."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, separable: bool = False) -> None:
         super().__init__()
         self.gate = nn.Conv2d(channels, 1, 3, padding=1)
-        self.convolution = nn.Conv2d(channels, channels, 3, padding=1)
+        self.convolution = convolution3(channels, channels, separable)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """``x + gate(x) conv(skip)``, all ``[N, C, h, w]``; not normalised, so that colours survive."""
@@ -54,6 +54,8 @@ class Generator(nn.Module):
         strides 4 and 8 of a 256-px image; stride 1 only where the whole image is that small.
     guided
         The decoder sees `eap.models.geometry.guide_maps` at every resolution.
+    separable
+        See `eap.models.layers.convolution3`.
     """
 
     def __init__(
@@ -64,14 +66,15 @@ class Generator(nn.Module):
         d_style: int,
         skip_strides: tuple[int, ...],
         guided: bool,
+        separable: bool = False,
     ) -> None:
         super().__init__()
         c = stride_channels(base_channels, max_channels)
         self.skip_strides = skip_strides
-        self.bottleneck = nn.ModuleList(AdaINResidualBlock(c[16], d_style) for _ in range(residual_blocks))
-        self.up = nn.ModuleDict({str(s): AdaINConv(c[2 * s], c[s], d_style) for s in (8, 4, 2, 1)})
-        self.refine = nn.ModuleDict({str(s): AdaINConv(c[s], c[s], d_style) for s in (8, 4)})
-        self.skips = nn.ModuleDict({str(s): GatedSkip(c[s]) for s in skip_strides if s > 1})
+        self.bottleneck = nn.ModuleList(AdaINResidualBlock(c[16], d_style, separable) for _ in range(residual_blocks))
+        self.up = nn.ModuleDict({str(s): AdaINConv(c[2 * s], c[s], d_style, separable) for s in (8, 4, 2, 1)})
+        self.refine = nn.ModuleDict({str(s): AdaINConv(c[s], c[s], d_style, separable) for s in (8, 4)})
+        self.skips = nn.ModuleDict({str(s): GatedSkip(c[s], separable) for s in skip_strides if s > 1})
         self.guides = nn.ModuleDict({str(s): nn.Conv2d(N_GUIDES, c[s], 3, padding=1) for s in (8, 4, 2, 1) if guided})
         self.to_rgb = nn.Conv2d(c[1], 3, 3, padding=1)
         if 1 in skip_strides:

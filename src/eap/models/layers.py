@@ -38,13 +38,24 @@ class AdaIN(nn.Module):
         return F.instance_norm(x) * (1 + scale) + shift
 
 
+def convolution3(in_channels: int, out_channels: int, separable: bool) -> nn.Module:
+    """A 3x3 convolution, or a 3x3 kernel per channel followed by a 1x1 convolution (Chollet 2017): about a ninth of the
+    operations where there are many channels.
+    """
+    if not separable:
+        return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+    return nn.Sequential(
+        nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels), nn.Conv2d(in_channels, out_channels, 1)
+    )
+
+
 class AdaINConv(nn.Module):
     """AdaIN, leaky ReLU, 3x3 convolution: ``[N, C_in, h, w] -> [N, C_out, h, w]``."""
 
-    def __init__(self, in_channels: int, out_channels: int, d_style: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, d_style: int, separable: bool = False) -> None:
         super().__init__()
         self.norm = AdaIN(in_channels, d_style)
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv = convolution3(in_channels, out_channels, separable)
 
     def forward(self, x: Tensor, style_ND: Tensor) -> Tensor:
         """Modulate, activate, convolve."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -21,7 +20,7 @@ from eap.files import write_text
 from eap.reporting.metrics import VARIANTS, Metric, describe, group_title, sort_key, variant_key
 from eap.reporting.score_tables import score_text
 from eap.reporting.tables import SPLITS
-from eap.schemas import check_table, read_table, source_digest
+from eap.schemas import TableFile, check_table, read_table, source_digest
 from eap.stage import StageError
 from eap.training.checkpoint import read_record
 
@@ -96,7 +95,7 @@ def describe_data(data: PreparedData) -> dict[str, Any]:
     splits = read_table(data.splits, "splits")
     used = clips[clips.status == "used"].fillna({"licence": "not stated", "dataset": "not stated"})
     check_table(data.labels, "labels")
-    label = pq.ParquetFile(data.labels).read_row_group(0, columns=["source", "source_version"]).slice(0, 1)
+    label = TableFile(data.labels).read_row_group(0, columns=["source", "source_version"]).slice(0, 1)
     per_split = {name: splits[splits.split == name] for name in SPLITS}
     shared = splits.groupby("speaker_id")["split"].nunique()
     return {

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from eap.evaluation.pairs import ALPHA, PRIMARY
+from eap.evaluation.weights import absent
 from eap.experiments import BASE
 from eap.reporting.metrics import Metric, describe, group_title, sort_key
+from eap.reporting.offsets import offset_view
 from eap.reporting.results import Histories, Results
 from eap.reporting.score_tables import flags_of, undefined_rows
 from eap.reporting.tables import stage_counts
@@ -24,8 +28,14 @@ class Caution:
     serious: bool
 
 
-def cautions(found: Results, seeds: tuple[int, ...]) -> list[Caution]:
-    """All of them; one that found nothing says so."""
+def cautions(found: Results, seeds: tuple[int, ...], weights: Any) -> list[Caution]:
+    """All of them; one that found nothing says so.
+
+    Parameters
+    ----------
+    weights
+        Section ``evaluation.weights``.
+    """
     n = len(found.experiments)
     ran = f"{len(seeds)} seed{_s(len(seeds))} of {n} experiment{_s(n)} trained and scored"
     return [
@@ -33,9 +43,11 @@ def cautions(found: Results, seeds: tuple[int, ...]) -> list[Caution]:
         _alarms(found.histories),
         _aside(found.clips),
         _undefined(found.scores),
+        _offsets(found.offsets),
+        _absent(weights),
         _flagged(found.own_summary),
         _untold(found.comparisons),
-        _spread(found.splits, seeds),
+        _spread(found.splits, found.scores, seeds),
     ]  # fmt: skip
 
 
@@ -74,6 +86,20 @@ def _undefined(scores: pd.DataFrame) -> Caution:
     )
     more = "" if len(top) <= 2 else f"; and {len(top) - 2} more reason{_s(len(top) - 2)}"
     return Caution("Undefined", f"{len(rows):,} of {len(scores):,} scores: {reasons}{more}.", "scores", False)
+
+
+def _offsets(offsets: pd.DataFrame) -> Caution:
+    view = offset_view(offsets)
+    return Caution("Sync expert", view.text, "offsets", not view.good)
+
+
+def _absent(weights: Any) -> Caution:
+    missing = absent(weights)
+    if not missing:
+        return Caution("Absent", "No score: the weights of every published network were given.", "scores", False)
+    told = "; ".join(f"{measured} ({key})" for key, measured in missing.items())
+    text = f"Not measured, and not replaced, for want of weights (the keys take their paths): {told}."
+    return Caution("Absent", text, "scores", False)
 
 
 def _flagged(summary: pd.DataFrame) -> Caution:
@@ -117,12 +143,15 @@ def _untold(comparisons: pd.DataFrame) -> Caution:
     return Caution("Not distinguishable", f"{text}{more}.", "comparison", n > 0)
 
 
-def _spread(splits: pd.DataFrame, seeds: tuple[int, ...]) -> Caution:
+def _spread(splits: pd.DataFrame, scores: pd.DataFrame, seeds: tuple[int, ...]) -> Caution:
     test = splits[splits["split"] == "test"]
-    n = test["speaker_id"].nunique()
-    least = f"; no paired test over {n} speaker{_s(n)} can give a p below {min(2 / 2**n, 1):.2g}"
-    text = f"{len(seeds)} seed{_s(len(seeds))}, {len(test)} test clips, {n} test speaker{_s(n)}{least}."
-    return Caution("Small numbers", text, "protocol", n < 6 or len(seeds) < 3)
+    scored = test[test["clip_id"].isin(scores["clip_id"])]
+    n = scored["speaker_id"].nunique()
+    smallest = min(len(PRIMARY) * 2 / 2**n, 1)
+    least = f"; {len(PRIMARY)} primary tests over {n} speaker{_s(n)} give a corrected p of {smallest:.2g} at least"
+    clips = f"{len(scored)} of {len(test)} test clip{_s(len(test))} scored"
+    text = f"{len(seeds)} seed{_s(len(seeds))}, {clips}, {n} test speaker{_s(n)}{least}."
+    return Caution("Small numbers", text, "protocol", smallest >= ALPHA or len(seeds) < 3)
 
 
 def _s(n: int) -> str:

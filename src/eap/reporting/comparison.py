@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eap.evaluation.flags import flag
-from eap.evaluation.pairs import holm, pair, verdict
+from eap.evaluation.pairs import family, holm, pair, verdict
 from eap.evaluation.probes import probe_rows
 from eap.evaluation.samples import Samples, build_samples, parts_of
 from eap.evaluation.statistics import summarise
@@ -134,7 +134,8 @@ def experiment_rows(
         if reason is None:
             pairs.append((metric, pair(sample, twin, same_models=False)))
         else:
-            refused.append({**keys, "metric": metric, "verdict": "not comparable", "reason": reason})
+            row = {**keys, "metric": metric, "family": family(metric)}
+            refused.append({**row, "verdict": "not comparable", "reason": reason})
     return _judged(keys, pairs) + refused
 
 
@@ -157,19 +158,24 @@ def incomparable(metric: str, first: Mapping[str, Any], second: Mapping[str, Any
 
 
 def _judged(keys: dict[str, Any], pairs: list[tuple[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of all pairs, Holm-corrected together."""
-    corrected = holm(np.array([np.nan if found is None else found.p for _, found in pairs]))
-    tests = int(np.isfinite(corrected).sum())
+    """Rows of all pairs, Holm-corrected within their family."""
+    p_values = np.array([np.nan if found is None else found.p for _, found in pairs])
+    families = np.array([family(metric) for metric, _ in pairs])
+    corrected, tests = np.full(len(pairs), np.nan), dict.fromkeys(families.tolist(), 0)
+    for name in tests:
+        own = families == name
+        corrected[own] = holm(p_values[own])
+        tests[name] = int(np.isfinite(corrected[own]).sum())
     rows = []
     for (metric, found), p_holm in zip(pairs, corrected, strict=True):
-        row = {**keys, "metric": metric}
+        row = {**keys, "metric": metric, "family": family(metric)}
         if found is None:
             reason = "no clip has a value in both"
             rows.append({**row, "verdict": "not comparable", "reason": reason, "n_clips": 0, "n_speakers": 0})
             continue
         measured = ("mean", "other_mean", "difference", "low", "high", "p", "n_seeds", "n_speakers", "n_clips")
         row |= {column: getattr(found, column) for column in measured} | {"p_holm": p_holm}
-        rows.append(row | verdict(found, p_holm, tests, describe(metric).better))
+        rows.append(row | verdict(found, p_holm, tests[row["family"]], describe(metric).better))
     return rows
 
 

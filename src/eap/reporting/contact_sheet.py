@@ -64,7 +64,11 @@ def tile(data: PreparedData, clip: Any, frame: int) -> Tile:
         raise StageError(f"{path}: missing, and the report's contact sheet needs it; run the workflow to its end")
     check_table(path, "frames")
     found = pq.read_table(
-        path, columns=["jpeg"], filters=[("clip_id", "==", clip.clip_id), ("frame", "==", frame)], partitioning=None
+        path,
+        columns=["jpeg"],
+        filters=[("clip_id", "==", clip.clip_id), ("frame", "==", frame)],
+        partitioning=None,
+        page_checksum_verification=True,
     )
     if not len(found):
         raise StageError(f"{path}: holds no frame {frame} of {clip.clip_id!r}; prepare it again")

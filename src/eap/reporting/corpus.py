@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from eap.data.layout import PreparedData
 from eap.evaluation.levels import level_key
 from eap.reporting.contact_sheet import Tile, choose_clips, contact_sheet
 from eap.reporting.figures import round_step, ticks
 from eap.reporting.tables import emotion_order
-from eap.schemas import check_table
+from eap.schemas import TableFile, check_table
 
 MAX_BINS = 24
 INTENSITY_STEP = 0.05
@@ -166,7 +165,7 @@ def read_intensities(
     n_bins = int(np.ceil(2**0.5 / INTENSITY_STEP))
     counts = {emotion: np.zeros(n_bins, np.int64) for emotion in emotion_of.unique()}
     sums, peaks = dict.fromkeys(counts, 0.0), {}
-    for batch in pq.ParquetFile(labels).iter_batches(BATCH_ROWS, columns=["clip_id", "frame", "valence", "arousal"]):
+    for batch in TableFile(labels).iter_batches(BATCH_ROWS, columns=["clip_id", "frame", "valence", "arousal"]):
         rows = batch.to_pandas()
         rows["emotion"] = rows["clip_id"].map(emotion_of)
         rows["intensity"] = np.hypot(rows["valence"], rows["arousal"]).round(4)

@@ -17,7 +17,7 @@ MAX_ROWS = 200_000
 
 CARRIED = (
     "summary", "breakdown", "comparisons", "probes", "experiments", "scores", "bias", "saturation", "embeddings",
-    "curves", "clips", "splits", "shapes",
+    "offsets", "curves", "clips", "splits", "shapes",
 )  # fmt: skip
 HEAVY = {"embeddings": ["z"], "shapes": ["shape"]}
 """Columns that are lists of numbers, left to the Parquet files."""

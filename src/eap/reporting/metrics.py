@@ -19,6 +19,7 @@ VARIANTS: dict[str, tuple[str, str]] = {
     "reencoded": ("Real, re-encoded", "upper bound of what is written: the same through x264"),
     "still": ("Still frame", "control: the source frame, copied to every frame"),
     "shuffled": ("Shuffled voice", "control: generated from another clip's voice, scored against this clip"),
+    "rolled": ("Rolled voice", "control: generated from the clip's own voice, 1.5 s out of step"),
     "shifted": ("Real, 5 frames late", "control: the recording, its sound 0.2 s too early"),
 }
 """Rows of the score tables: label and role."""
@@ -28,6 +29,14 @@ GROUPS: dict[str, tuple[str, str]] = {
     "sync": (
         "Lip sync",
         "Scored by the sync expert that this pipeline trained itself: not comparable to published SyncNet numbers.",
+    ),
+    "published": (
+        "Lip sync, by the published SyncNet",
+        "Whole pictures at 224 px with the clip's own sound, lossless; windows and offsets as published.",
+    ),
+    "pictures": (
+        "Pictures",
+        "Against the recording at the model's size, frame by frame. Identity by dlib's embedding: not ArcFace's CSIM.",
     ),
     "intensity/era": (
         "Emotion, judged by ERA's own regressor",
@@ -43,6 +52,10 @@ GROUPS: dict[str, tuple[str, str]] = {
         "Emotion, judged by landmarks",
         "Deviation of dlib's points from the person's neutral shape: took no part in training the generator directly, "
         "but is the rule that made the pseudo labels.",
+    ),
+    "intensity/emonet": (
+        "Emotion, judged by EmoNet",
+        "A published network, trained on ratings of faces; it took no part in this training unless it made the labels.",
     ),
     "intensity/audio": (
         "Emotion, judged from the voice",
@@ -122,6 +135,30 @@ _KNOWN = {
             "lse_at_zero_expert", "Distance at 0", "sync", "", "lower",
             "Mean distance between lip and voice embeddings without any offset, which no lag can flatter.",
         ),
+        Metric("lse_d", "LSE-D", "published", "", "lower", "LSE-D as above, by the published SyncNet."),
+        Metric("lse_c", "LSE-C", "published", "", "higher", "LSE-C as above, by the published SyncNet."),
+        Metric("offset", "Offset", "published", "frames", "lower", "Offset as above, by the published SyncNet.", 2),
+        Metric("lse_at_zero", "Distance at 0", "published", "", "lower", "As above, by the published SyncNet."),
+        Metric(
+            "psnr", "PSNR", "pictures", "dB", "higher",
+            "Peak signal-to-noise ratio, mean over the frames that differ from the recording's (equal ones have an "
+            "infinite one).", 2,
+        ),
+        Metric("ssim", "SSIM", "pictures", "", "higher", "Structural similarity to the recording's frames."),
+        Metric("lpips", "LPIPS", "pictures", "", "lower", "Perceptual distance (AlexNet) to the recording's frames."),
+        Metric(
+            "fid", "FID", "pictures", "", "lower",
+            "Distance between the distributions of all generated and all real frames. Below 10,000 frames it is biased "
+            "upwards; below 2,048 it is not given.", 1,
+        ),
+        Metric(
+            "identity_cosine", "Identity, cosine", "pictures", "", "higher",
+            "Cosine between dlib's embeddings of both faces, once a second.",
+        ),
+        Metric(
+            "identity_distance", "Identity, distance", "pictures", "", "lower",
+            "Distance between the same embeddings: below 0.6 dlib counts two faces as one person.",
+        ),
     )
 }  # fmt: skip
 _STATISTICS: dict[str, tuple[str, Direction, str]] = {
@@ -129,6 +166,8 @@ _STATISTICS: dict[str, tuple[str, Direction, str]] = {
     "pcc": ("PCC", "higher", "Pearson correlation of"),
     "ccc": ("CCC", "higher", "Concordance correlation (lowered by a shift or another scale) of"),
 }
+ACCURACY = "emotion_accuracy/"
+_ACCURACY_MEANS = "Share of clips in which the emotion that the judge names in most frames is the clip's label."
 _QUANTITIES = ("intensity", "valence", "arousal")
 _EMOTION = re.compile(rf"({'|'.join(_STATISTICS)})_({'|'.join(_QUANTITIES)})/(.+)")
 
@@ -137,16 +176,13 @@ def describe(name: str) -> Metric:
     """Label, group, unit, direction and meaning of a metric; an unknown name keeps itself as its label."""
     if name in _KNOWN:
         return _KNOWN[name]
-    if name.startswith("emotion_accuracy/"):
-        meaning = (
-            "Share of clips that the judge takes for the class of their voice (chance: one in as many as there are)."
-        )
-        return Metric(name, "Emotion accuracy", f"intensity/{name.partition('/')[2]}", "", "higher", meaning)
+    if name.startswith(ACCURACY):
+        return Metric(name, "Class accuracy", f"intensity/{name.removeprefix(ACCURACY)}", "", "higher", _ACCURACY_MEANS)
     match = _EMOTION.fullmatch(name)
     if match is None:
         return Metric(name, name, "other")
     label, better, statistic = _STATISTICS[match[1]]
-    meaning = f"{statistic} the judged and the true {match[2]} (the pseudo label)."
+    meaning = f"{statistic} the judged and the true {match[2]} (the label)."
     return Metric(name, f"{label} {match[2]}", f"intensity/{match[3]}", "", better, meaning)
 
 

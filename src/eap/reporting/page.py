@@ -7,8 +7,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from eap.evaluation.pairs import PRIMARY
 from eap.experiments import BASE
 from eap.files import write_text
+from eap.housekeeping import disk_use
 from eap.reporting import score_tables, tables
 from eap.reporting.bias import Matrix, bias_matrices, seen_tables, share_plots
 from eap.reporting.breakdown import PARTS, breakdown_panels
@@ -21,6 +23,7 @@ from eap.reporting.embedding_map import embedding_maps
 from eap.reporting.grid import grids
 from eap.reporting.losses import loss_panels
 from eap.reporting.metrics import VARIANTS, definitions, describe, judge_key, variant_key
+from eap.reporting.offsets import offset_view
 from eap.reporting.paired import call_rows, control_calls, experiment_calls, experiment_rows
 from eap.reporting.probes import probe_rows
 from eap.reporting.provenance import configuration, file_rows, program
@@ -29,6 +32,8 @@ from eap.reporting.saturation import saturations
 from eap.reporting.verdict import lmd_bars, verdict
 from eap.stage import StageResult
 
+NO_RESULTS = ("logs", "benchmarks", "mlflow", "tracking", "checkpoints", "report")
+"""Folders that differ between two runs of the same results."""
 MAX_LISTED = 300
 """Clips set aside that are listed one by one; the counts always cover all."""
 
@@ -77,6 +82,8 @@ def render(config: Any, found: Results) -> str:
         **data_values(config, found),
         "config": config,
         "describe": describe,
+        "primary": PRIMARY,
+        "label_kind": "exact label" if config.labels.source == "phantom" else "pseudo label",
         "variants": VARIANTS,
         "losses": losses,
         "loss_choices": [(panel["experiment"], panel["experiment"]) for panel in losses],
@@ -97,7 +104,7 @@ def summary_values(config: Any, found: Results) -> dict[str, Any]:
         "verdict": verdict(own, found.scores, found.comparisons),
         "bars": lmd_bars(own, found.scores),
         "claims": claims(found.comparisons, found.probes, flags),
-        "cautions": cautions(found, config.seeds),
+        "cautions": cautions(found, config.seeds, config.evaluation.weights),
         "headline": score_tables.headline_table(found.summary, BASE, found.scores),
         "experiments": experiment_rows(found.experiments),
     }
@@ -109,6 +116,7 @@ def score_values(found: Results) -> dict[str, Any]:
     return {
         "score_tables": score_tables.score_tables(found.own_summary, found.scores),
         "undefined_clips": score_tables.undefined_clips(found.scores),
+        "offsets": offset_view(found.offsets),
         "control_calls": control_calls(found.comparisons),
         "experiment_calls": experiment_calls(found.comparisons),
         "call_rows": call_rows(found.comparisons),
@@ -159,4 +167,5 @@ def data_values(config: Any, found: Results) -> dict[str, Any]:
         "matrix": matrix,
         "corpus": describe_corpus(found.data, found.clips, config.video.fps, config.video.size),
         "shapes": found.shapes.sort_values("speaker_id").to_dict("records"),
+        "disk": disk_use(found.root, without=NO_RESULTS),
     }

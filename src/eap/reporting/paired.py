@@ -79,8 +79,9 @@ def call_rows(comparisons: pd.DataFrame) -> list[dict[str, Any]]:
         rows.append({
             "first": row.experiment if not same else f"{row.experiment}: {row.variant}",
             "second": row.other if not same else row.other_variant,
-            "metric": describe(row.metric), "verdict": row.verdict, "sign": SIGNS.get(row.verdict, ""),
-            "reason": text_of(row.reason), "n": " / ".join(map(_count, (row.n_clips, row.n_speakers, row.n_seeds))),
+            "metric": describe(row.metric), "family": text_of(row.family), "verdict": row.verdict,
+            "sign": SIGNS.get(row.verdict, ""), "reason": text_of(row.reason),
+            "n": " / ".join(map(_count, (row.n_clips, row.n_speakers, row.n_seeds))),
             "numbers": [(value, _text(value, d)) for value, d in (
                 (row.mean, decimals), (row.other_mean, decimals), (row.difference, decimals), (row.low, decimals),
                 (row.high, decimals), (row.p_holm, 4))],

@@ -25,7 +25,7 @@ the stage itself."""
 
 @dataclass(frozen=True)
 class Results:
-    """All tables. Those of one experiment, `scores` to `grid`, are the base's, all seeds together."""
+    """All tables. Those of one experiment, `scores` to `offsets`, are the base's, all seeds together."""
 
     root: Path
     files: tuple[tuple[str, Path], ...]  # table name, path
@@ -45,6 +45,7 @@ class Results:
     saturation: pd.DataFrame
     embeddings: pd.DataFrame
     grid: pd.DataFrame
+    offsets: pd.DataFrame
 
     @property
     def data(self) -> PreparedData:
@@ -80,6 +81,8 @@ def read_results(root: Path, seeds: Sequence[int]) -> Results:
     }  # fmt: skip
     for name in EVALUATED:
         tables[name] = _evaluated(reader, root, name, tables["experiments"], seeds)
+    controls = tables["experiments"].set_index("experiment")["controls"][BASE]
+    tables["offsets"] = reader.read("offsets", root / "controls" / controls / "offsets.parquet")
     if tables["scores"].empty:
         raise StageError(f"{root / 'evaluation'}: no seed has a score; run the evaluation again")
     return Results(root, tuple(reader.files), histories=histories, **tables)

@@ -6,21 +6,23 @@ one a line in the log; the stage's summary carries the last as ``alarm_<rule>``,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from eap.losses.adversarial import FORMS
+
 NEAR_CHANCE = 0.98
 """A loss above this share of chance's is chance's."""
-CRITIC_AT_CHANCE = 2 * math.log(2)
-"""L_adv of a D that cannot tell: ln 2 for real and ln 2 for generated frames (Eqs. 3, 5)."""
 CRITIC_WON = 0.02
-"""L_adv in nats below which G's gradient has all but vanished from what D can still teach."""
+"""L_adv of D below which G's gradient has all but vanished from what D can still teach."""
 STILL = 0.1
 """Motion of generated frames, as a share of the real ones', below which they stand still."""
+
+CHANCE = "critic_chance"
+"""L_adv of a D that cannot tell (`eap.losses.adversarial.GanForm.chance`; 2 ln 2 for Eqs. 3, 5)."""
 
 Values = Mapping[str, float]
 
@@ -41,9 +43,9 @@ def _critic(term: str, who: str) -> tuple[Alarm, Alarm]:
     return (
         Alarm(
             f"{term}_at_chance",
-            f"{who} cannot tell real from generated frames (loss 2 ln 2): it has learnt nothing, or G everything",
-            (key,),
-            lambda v: abs(v[key] / CRITIC_AT_CHANCE - 1) < 1 - NEAR_CHANCE,
+            f"{who} cannot tell real from generated frames (loss 2 ln 2, or its form's): it learnt nothing, or G all",
+            (key, CHANCE),
+            lambda v: abs(v[key] / v[CHANCE] - 1) < 1 - NEAR_CHANCE,
         ),
         Alarm(
             f"{term}_won",
@@ -74,8 +76,9 @@ RULES = (
 MEANING = {alarm.name: alarm.meaning for alarm in RULES}
 
 
-def judge(values: Values) -> dict[str, bool]:
-    """Whether each rule that applies to these values (by ``part/term``) is raised."""
+def judge(values: Values, form: str = "non_saturating") -> dict[str, bool]:
+    """Whether each rule that applies to these values (by ``part/term``) is raised; `form` of the adversarial losses."""
+    values = {**values, CHANCE: FORMS[form].chance}
     return {alarm.name: alarm.rule(values) for alarm in RULES if all(key in values for key in alarm.needs)}
 
 

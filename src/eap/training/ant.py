@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Adam
@@ -22,13 +23,14 @@ from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
-from eap.stage import Log, StageResult
+from eap.stage import Log, StageError, StageResult
 from eap.training import processes
+from eap.training.augment import augment_voice
 from eap.training.build import build_ant, build_discriminator, load_student
-from eap.training.checkpoint import Checkpoint
-from eap.training.engine import at_times, choose_times, finish, frozen, run_steps, sample_frames, warm_up
+from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
+from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
 from eap.training.held_out import EarlyStop, release, validate
-from eap.training.reconstruction import Reconstruction, build_reconstruction
+from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
 from eap.training.updates import Updates
 
 VALIDATION_BATCHES = 4
@@ -39,8 +41,8 @@ class AntPhase:
 
     def __init__(self, config: Any, reconstruction: Reconstruction) -> None:
         device = config.compute.device
-        self.weights = ant_weights(config.loss)
-        self.rendered, self.lr_warmup = config.ant.rendered_frames, config.ant.lr_warmup
+        self.weights, self.critics = ant_weights(config.loss), config.critics
+        self.lr_warmup = config.ant.lr_warmup
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
         self.critic = build_discriminator(config, branches=1).to(device)
@@ -64,11 +66,10 @@ class AntPhase:
         return identity, motion, shape_loss(self.ant.shape(motion, None), batch.shape_BTP2, batch.mask_BT)
 
     def generate(self, batch: Batch) -> tuple[Tensor, Tensor, Batch]:
-        """Neutral frames (e = 0) of some of each sample's times, L_shape of all, and the batch at those times."""
+        """Neutral frames (e = 0) at the rendered times, L_shape at all, and the batch at the rendered times."""
         identity, motion, shape = self.motion(batch)
-        index_BR = choose_times(batch.mask_BT, self.rendered)
-        shown = batch.at(index_BR)
-        return self.ant.render(identity, at_times(motion, index_BR), shown.pose_BTP2, None), shape, shown
+        shown = batch.rendered()
+        return self.ant.render(identity, batch.at_rendered(motion), shown.pose_BTP2, None), shape, shown
 
     def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
         """Steps of L_shape alone: nothing is rendered, so each costs a fraction of a full step. CHOSEN.
@@ -88,14 +89,14 @@ class AntPhase:
     def step(self, batch: Batch, number: int) -> dict[str, float]:
         """One step of D (L_adv, Eq. 3), then one of ANT: 5 L_lip + 10 L_per + 5 L_adv (Eqs. 1, 2, 4) + L_shape."""
         generated, shape, shown = self.generate(batch)
-        real = sample_frames(shown.target_BTCHW, shown.mask_BT)
+        real, _ = critics_frames(shown, self.critics.real)
         fake = sample_frames(generated, shown.mask_BT)
-        loss_d = discriminator_loss(self.critic(real), self.critic(fake.detach()))
+        loss_d = discriminator_loss(self.critic(real), self.critic(fake.detach()), self.critics.form)
         self.updates.optimise(loss_d, self.optimizers["critic"])
 
         terms = self.reconstruction.terms(generated, shown)
         with frozen(self.critic):
-            terms["adv"] = generator_loss(self.critic(fake))
+            terms["adv"] = generator_loss(self.critic(fake), self.critics.form)
         terms["shape"] = shape
         total, values = weighted_sum(terms, self.weights)
         logged = {"total": total.item(), **values, "discriminator": loss_d.item()}
@@ -105,11 +106,11 @@ class AntPhase:
 
     @torch.no_grad()
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The frames it generates for a batch, at some of its times, and the real ones."""
+        """The frames it generates for a batch, and the real ones."""
         self.ant.eval()
         generated, _, shown = self.generate(batch)
         self.ant.train()
-        return generated, shown.target_BTCHW
+        return generated, shown.target_BRCHW
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -123,6 +124,26 @@ class AntPhase:
             rows.append(self.reconstruction.terms(generated, shown) | {"shape": shape})
         self.ant.train()
         return {term: sum(r[term].item() for r in rows) / len(rows) for term in rows[0]}
+
+
+def start(phase: AntPhase, config: Any) -> dict[str, str]:
+    """Give ANT and D the weights of ``ant.start_from``; what the record says of it.
+
+    Raises
+    ------
+    StageError
+        If there is no such file, or its ANT hears or is built otherwise.
+    """
+    if config.ant.start_from is None:
+        return {}
+    path = Path(config.ant.start_from)
+    if not path.is_file():
+        raise StageError(
+            f"ant.start_from: {path} is not a file; train it first (docs/adr/0034), or set ant.start_from: null"
+        )
+    require_same(path, read_record(path, "train-ant"), config, "audio", "model")
+    load_model(path, {"ant": phase.ant, "critic": phase.critic})
+    return {"start_from": file_sha256(path)}
 
 
 def train_ant(
@@ -150,35 +171,40 @@ def _train(
     config: Any, seed: int, data: PreparedData, student: Path, model: Path, history: Path, checkpoints: Path, log: Log
 ) -> StageResult:
     seed_everything(seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)
+    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES, pose_shape=config.model.pose_shape)
     section = config.ant
 
-    def sampler(split: str) -> WindowSampler:
+    def sampler(split: str, rendered: int) -> WindowSampler:
         return WindowSampler(
             store, split, config.emotions, section.frames, config.audio, section.p_emotional_source,
-            section.neutralization,
+            section.neutralization, rendered, config.critics.real == "any" and rendered > 0,
         )  # fmt: skip
 
-    training, held_out = sampler("train"), sampler("validation")
+    training, held_out = (sampler(split, section.rendered_frames) for split in ("train", "validation"))
+    warming_up = sampler("train", 0)
     phase = AntPhase(config, build_reconstruction(config, load_student(student, config)))
 
-    def draw(step: int, key: str = "batch_size", sampler: WindowSampler = training) -> Batch:
+    def draw(step: int, sampler: WindowSampler = training, key: str = "batch_size") -> Batch:
         size = getattr(section, key)
         mine = processes.share(size, f"ant.{key}")
-        return sampler.neutral_batch(seed, step, size).rows(mine).to(config.compute.device)
+        batch = sampler.neutral_batch(seed, step, size)
+        if sampler is not held_out:
+            batch = augment_voice(batch, section, config.audio.max_abs, np.random.default_rng([seed, step, 4]))
+        return batch.rows(mine).to(config.compute.device)
 
-    fixed = [draw(i, sampler=held_out) for i in range(VALIDATION_BATCHES) if held_out.by_emotion["neutral"]]
+    fixed = [draw(i, held_out) for i in range(VALIDATION_BATCHES) if held_out.by_emotion["neutral"]]
     sources = [data.splits, data.labels]
     record = {
         "stage": "train-ant", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student),
+        "judges": judges_sha256(config), **start(phase, config),
     }  # fmt: skip
     early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
     others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})
     checkpoint = Checkpoint(checkpoints, record, phase.modules, phase.optimizers, others)
     if not checkpoint.path.is_file():
         steps, every = section.warmup_steps, section.checkpoint_every
-        phase.warm_up(lambda step: draw(step, "warmup_batch_size"), steps, checkpoint, every)
+        phase.warm_up(lambda step: draw(step, warming_up, "warmup_batch_size"), steps, checkpoint, every)
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     rows = run_steps(
         name=f"ant seed {seed}",
@@ -191,6 +217,7 @@ def _train(
         checkpoint_every=section.checkpoint_every,
         log=log,
         early_stop=early_stop,
+        critics=config.critics.form,
     )
     chosen = release(phase.updates, early_stop)
     return finish(model, phase.modules, record | chosen, history, rows, sources, f"ANT, seed {seed}", chosen)

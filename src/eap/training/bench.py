@@ -18,15 +18,16 @@ from eap.training.era import EraPhase
 from eap.training.reconstruction import build_reconstruction
 
 
-def random_batch(config: Any, size: int, frames: int) -> Batch:
-    """A batch of noise in the shapes and ranges of a real one; half of it neutral."""
+def random_batch(config: Any, size: int, frames: int, rendered: int | None = None) -> Batch:
+    """A batch of noise in the shapes and ranges of a real one, `rendered` of its times rendered; half of it neutral."""
     side, audio, b, t = config.model.image_size, config.audio, size, frames
+    r = t if rendered is None else rendered
     emotion = torch.arange(b) % 2
     return Batch(
         source_BCHW=torch.rand(b, 3, side, side) * 2 - 1,
         source_points_BP2=torch.rand(b, 68, 2) * 256,
         source_pose_BP2=torch.rand(b, 68, 2) * 256,
-        target_BTCHW=torch.rand(b, t, 3, side, side) * 2 - 1,
+        target_BRCHW=torch.rand(b, r, 3, side, side) * 2 - 1,
         pose_BTP2=torch.rand(b, t, 68, 2) * 256,
         content_mel_BTMW=torch.randn(b, t, audio.n_mels, 2 * audio.content_context + 1),
         emotion_mel_BTMW=torch.randn(b, t, audio.n_mels, 2 * audio.emotion_context + 1),
@@ -36,6 +37,7 @@ def random_batch(config: Any, size: int, frames: int) -> Batch:
         va_BT2=torch.rand(b, t, 2) * 2 - 1,
         mask_BT=torch.ones(b, t, dtype=torch.bool),
         clip_ids=tuple(f"noise {i}" for i in range(b)),
+        rendered_BR=torch.rand(b, t).topk(r, dim=1).indices.sort(dim=1).values,
     )
 
 
@@ -50,7 +52,8 @@ def time_steps(config: Config) -> dict[str, Any]:
     stand_in = config.perceptual.model_copy(update={"path": None})
     if config.perceptual.network == "vgg19":
         stand_in = stand_in.model_copy(update={"weights": "random"})
-    config = config.model_copy(update={"perceptual": stand_in})
+    loss = config.loss.model_copy(update={"lip_estimator": "student"})
+    config = config.model_copy(update={"perceptual": stand_in, "loss": loss})
     student = build_student(config.student.channels, config.model.image_size).requires_grad_(False).eval()
     reconstruction = build_reconstruction(config, student)
     ant, era = AntPhase(config, reconstruction), EraPhase(config, reconstruction)
@@ -63,7 +66,9 @@ def time_steps(config: Config) -> dict[str, Any]:
         "threads": config.compute.threads,
     }
     for name, phase, section in (("ant", ant, config.ant), ("era", era, config.era)):
-        batch = random_batch(config, section.batch_size, section.frames).to(config.compute.device)
+        batch = random_batch(config, section.batch_size, section.frames, section.rendered_frames).to(
+            config.compute.device
+        )
         began = time.monotonic()
         losses = phase.step(batch, 0)
         results[f"{name}_step_s"] = round(time.monotonic() - began, 2)
@@ -77,7 +82,7 @@ def time_steps(config: Config) -> dict[str, Any]:
 def cost_of_parts(config: Config, ant: AntPhase, era: EraPhase, reconstruction: nn.Module) -> dict[str, Any]:
     """Parameters (M) and forward GFLOPs of each part for one clip of one frame (2 FLOPs per multiply-add)."""
     batch = random_batch(config, 1, 1).to(config.compute.device)
-    frame = batch.target_BTCHW[0]
+    frame = batch.target_BRCHW[0]
     ant.ant.eval()
     model = ant.ant
     identity = model.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
@@ -105,7 +110,7 @@ def cost_of_parts(config: Config, ant: AntPhase, era: EraPhase, reconstruction: 
         "discriminator D_E": (era.emotion_critic, lambda: era.emotion_critic(frame)),
         "L_lip and L_per (a generated and a real frame)": (
             reconstruction,
-            lambda: reconstruction.terms(batch.target_BTCHW * 0, batch),
+            lambda: reconstruction.terms(batch.target_BRCHW * 0, batch),
         ),
     }
     return {name: _cost(module, call) for name, (module, call) in parts.items()}

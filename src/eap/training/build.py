@@ -36,6 +36,7 @@ def build_ant(config: Any) -> ANT:
         warp=model.warp,
         flow_px=model.flow_px,
         paint_px=model.paint_px or model.image_size,
+        separable=model.convolution == "separable",
     )
 
 
@@ -63,8 +64,9 @@ def build_era(config: Any) -> dict[str, nn.Module]:
 
 
 def build_discriminator(config: Any, branches: int) -> Discriminator:
-    """D (one branch) or D_E (one branch per class)."""
-    return Discriminator(config.model.discriminator_channels, branches)
+    """D (one branch) or D_E (one branch per class, or what `critics.emotion_head` says)."""
+    head = "multi_branch" if branches == 1 else config.critics.emotion_head
+    return Discriminator(config.model.discriminator_channels, branches, head)
 
 
 def build_student(channels: int, image_size: int) -> LandmarkStudent:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import pickle
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import nn
 from torch.optim import Optimizer
 
@@ -31,7 +34,7 @@ def save_model(path: Path, modules: Mapping[str, nn.Module], record: Mapping[str
     }
     metadata = {"record": json.dumps({**record, "git_sha": git_sha()}, sort_keys=True)}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        temporary.write_bytes(save(tensors, metadata))  # what `save_file` writes, its owner alone can read
 
 
 def load_model(path: Path, modules: Mapping[str, nn.Module]) -> None:
@@ -42,7 +45,7 @@ def load_model(path: Path, modules: Mapping[str, nn.Module]) -> None:
     StageError
         If the file lacks a module or its shapes differ: it was made with another configuration.
     """
-    with safe_open(path, "pt") as file:
+    with _open(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     for name, module in modules.items():
         state = {key.removeprefix(f"{name}."): v for key, v in tensors.items() if key.startswith(f"{name}.")}
@@ -55,6 +58,16 @@ def load_model(path: Path, modules: Mapping[str, nn.Module]) -> None:
             ) from None
 
 
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """An open model file; safetensors hold tensors and text, never code."""
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise StageError(f"{path}: not a model file of this program ({error}); train it again") from None
+
+
 def read_record(path: Path, stage: str) -> dict[str, Any]:
     """What a model file says about itself: stage, seed, configuration, digests, git SHA.
 
@@ -63,7 +76,7 @@ def read_record(path: Path, stage: str) -> dict[str, Any]:
     StageError
         If it was not written by `stage`.
     """
-    with safe_open(path, "pt") as file:
+    with _open(path) as file:
         record = json.loads((file.metadata() or {}).get("record", "{}"))
     if record.get("stage") != stage:
         raise StageError(f"{path}: expected a model of stage {stage}, found one of stage {record.get('stage')}")
@@ -177,13 +190,27 @@ class Checkpoint:
             )
 
     def resume(self) -> tuple[int, list[list[Any]]]:
-        """Restore the state; (0, []) if there is none. Returns finished steps and history."""
+        """Restore the state; (0, []) if there is none. Returns finished steps and history.
+
+        Raises
+        ------
+        StageError
+            If the file is damaged, or holds anything but tensors and plain values: no code in it is ever run.
+        """
         if processes.leads():
             for torn in self.path.parent.glob(f".{self.path.stem}.*"):  # left by a run that was killed as it wrote
                 torn.unlink()
         if not self.path.is_file():
             return 0, []
-        state = torch.load(self.path, weights_only=True)
+        try:
+            state = torch.load(self.path, weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which torch says of an archive cut short
+                raise
+            raise StageError(
+                f"{self.path}: not a checkpoint of this program ({str(error).splitlines()[0]}); remove it, then "
+                "training starts anew"
+            ) from None
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         for name, optimizer in self.optimizers.items():

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
+from eap.data.batch import Batch
 from eap.schemas import write_table
 from eap.stage import Log, StageResult, no_log
 from eap.training import processes
@@ -101,6 +102,7 @@ def run_steps(
     checkpoint_every: int,
     log: Log,
     early_stop: EarlyStop | None = None,
+    critics: str = "non_saturating",
 ) -> list[list[Any]]:
     """Run ``step(draw(0), 0) ... step(draw(steps - 1), steps - 1)``, continuing from the checkpoint if there is one.
 
@@ -115,6 +117,8 @@ def run_steps(
         after it.
     early_stop
         May end the run at a validation.
+    critics
+        Form of the adversarial losses, whose chance the alarms know.
 
     Returns
     -------
@@ -141,7 +145,7 @@ def run_steps(
                 batches.settle()
                 values = validate()
                 _record(history, log, done, steps_per_epoch, "validation", values)
-                _record(history, log, done, steps_per_epoch, "alarm", _alarms(name, done, history, validated))
+                _record(history, log, done, steps_per_epoch, "alarm", _alarms(name, done, history, validated, critics))
                 validated = done
                 if early_stop:
                     early_stop.see(values, done)
@@ -160,9 +164,9 @@ def _record(
         log({f"{part}/{term}": value for term, value in values.items()}, step)
 
 
-def _alarms(name: str, step: int, history: list[list[Any]], since: int) -> dict[str, float]:
+def _alarms(name: str, step: int, history: list[list[Any]], since: int, critics: str) -> dict[str, float]:
     """The alarms as values of the history; those that are raised get a line in the log."""
-    raised = judge(recent_values(history, since))
+    raised = judge(recent_values(history, since), critics)
     for alarm in (alarm for alarm, is_raised in raised.items() if is_raised and processes.leads()):
         print(f"{name}: ALARM at step {step}: nothing learnt? {alarm}: {MEANING[alarm]}", flush=True)
     return {alarm: float(is_raised) for alarm, is_raised in raised.items()}
@@ -217,21 +221,16 @@ def sample_frames(frames_BTCHW: Tensor, mask_BT: Tensor) -> Tensor:
     return frames_BTCHW[torch.arange(len(frames_BTCHW), device=frames_BTCHW.device), index.to(frames_BTCHW.device)]
 
 
-def choose_times(mask_BT: Tensor, count: int) -> Tensor:
-    """Times of each sample at random, without repetition and in order, valid ones first: int64 ``[B, R]``.
+def critics_frames(batch: Batch, kind: str) -> tuple[Tensor, Tensor]:
+    """Real frames for the critics, ``[B, C, H, W]``, and their classes ``[B]`` (config key ``critics.real``).
 
-    R is `count`, or T where the samples are shorter. Rendering some times of a long window teaches more per operation
-    than rendering all of a short one: neighbouring frames hardly differ, and motion is cheap (ADR 20).
+    ``targets``: one of each target. ``any``: what the sampler drew from all training clips.
     """
-    count = min(count, mask_BT.shape[1])
-    chance_BT = processes.draw_rows(lambda n: torch.rand(n, mask_BT.shape[1]), len(mask_BT))
-    order = (chance_BT + mask_BT.cpu()).topk(count, dim=1).indices
-    return order.sort(dim=1).values.to(mask_BT.device)
-
-
-def at_times(values_BT: Tensor, index_BR: Tensor) -> Tensor:
-    """``[B, T, ...]`` at the times that `choose_times` chose: ``[B, R, ...]``."""
-    return values_BT[torch.arange(len(index_BR), device=index_BR.device)[:, None], index_BR]
+    if kind == "targets":
+        return sample_frames(batch.target_BRCHW, batch.mask_BT), batch.emotion_B
+    if batch.other_BCHW is None or batch.other_emotion_B is None:
+        raise ValueError(f"critics.real {kind!r}: the batch brings no other frames; the sampler needs others=True")
+    return batch.other_BCHW, batch.other_emotion_B
 
 
 def optimise(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -20,7 +20,7 @@ from eap.losses.adversarial import discriminator_loss, generator_loss
 from eap.losses.classification import classification_loss
 from eap.losses.emotion_adversarial import emotion_discriminator_loss, emotion_generator_loss
 from eap.losses.intensity import decode_loss, norm_loss, va_loss
-from eap.losses.metric import metric_loss, pool_embeddings
+from eap.losses.metric import contrastive_loss, metric_loss, pool_embeddings
 from eap.losses.objective import backbone_weights, era_weights, weighted_sum
 from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
@@ -30,10 +30,11 @@ from eap.stage import Log, StageResult
 from eap.training import processes
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
-from eap.training.engine import at_times, choose_times, finish, frozen, run_steps, sample_frames, warm_up
+from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
 from eap.training.held_out import EarlyStop, release, validate
+from eap.training.neutral_shape import fit_neutral_shape
 from eap.training.processes import gathered
-from eap.training.reconstruction import Reconstruction, build_reconstruction
+from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
 from eap.training.updates import Updates
 
 VALIDATION_BATCHES = 4
@@ -45,9 +46,9 @@ class EraPhase:
     def __init__(self, config: Any, reconstruction: Reconstruction) -> None:
         device = config.compute.device
         self.p_zero_emotion = config.era.p_zero_emotion
-        self.margin = config.loss.margin
-        self.rendered, self.lr_warmup = config.era.rendered_frames, config.era.lr_warmup
-        self.lr_motion = config.era.lr_motion
+        self.loss, self.critics = config.loss, config.critics
+        self.frozen_ant = config.era.ant == "frozen"
+        self.lr_warmup, self.lr_motion = config.era.lr_warmup, config.era.lr_motion
         self.era_weights, self.backbone_weights = era_weights(config.loss), backbone_weights(config.loss)
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
@@ -66,8 +67,13 @@ class EraPhase:
         doors = self._doors()
         rest = [p for p in self.ant.parameters() if all(p is not door for door in doors)]
         emotion = [*self.emotion_encoder.parameters(), *self.psi.parameters(), *doors]
-        return {
-            "ant": Adam(rest, era.lr_ant, betas),
+        own = {}
+        if self.frozen_ant:
+            for parameter in rest:
+                parameter.requires_grad_(False)
+        else:
+            own["ant"] = Adam(rest, era.lr_ant, betas)
+        return own | {
             "emotion": Adam(emotion, era.lr_emotion, betas),
             "backbone": Adam(self.backbone.parameters(), era.lr_backbone, betas),
             "heads": Adam([*self.theta.parameters(), *self.phi.parameters()], era.lr_heads, betas),
@@ -84,12 +90,10 @@ class EraPhase:
         return identity, self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
 
     def generate(self, batch: Batch, e_BTD: Tensor) -> tuple[Tensor, Tensor, Batch]:
-        """Frames with emotion e at some of each sample's times, L_shape of all, and the batch at those times."""
+        """Frames with emotion e at the rendered times, L_shape at all, and the batch at the rendered times."""
         identity, motion = self.motion(batch)
         shape = shape_loss(self.ant.shape(motion, e_BTD), batch.shape_BTP2, batch.mask_BT)
-        index_BR = choose_times(batch.mask_BT, self.rendered)
-        shown = batch.at(index_BR)
-        motion, e = at_times(motion, index_BR), at_times(e_BTD, index_BR)
+        shown, motion, e = batch.rendered(), batch.at_rendered(motion), batch.at_rendered(e_BTD)
         return self.ant.render(identity, motion, shown.pose_BTP2, e), shape, shown
 
     def hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -123,21 +127,24 @@ class EraPhase:
             "discriminator": loss_d.item(), "emotion_discriminator": loss_de.item(),
         }  # fmt: skip
         logged = self.updates.checked(logged, number, batch)
-        self.updates.optimise(total, *(self.optimizers[name] for name in ("ant", "emotion", "heads")))
+        steps = [self.optimizers[name] for name in ("ant", "emotion", "heads") if name in self.optimizers]
+        self.updates.optimise(total, *steps)
         return logged
 
     def _critics_losses(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
         """(a) L_adv of D (Eq. 3) and L_e-adv of D_E (Eq. 5)."""
-        real = sample_frames(batch.target_BTCHW, batch.mask_BT)
-        loss_d = discriminator_loss(self.critic(real), self.critic(fake))
-        loss_de = emotion_discriminator_loss(self.emotion_critic(real), self.emotion_critic(fake), batch.emotion_B)
+        real, real_emotion = critics_frames(batch, self.critics.real)
+        form = self.critics.form
+        loss_d = discriminator_loss(self.critic(real), self.critic(fake), form)
+        judged = self.emotion_critic(real), self.emotion_critic(fake)
+        loss_de = emotion_discriminator_loss(*judged, batch.emotion_B, real_emotion, form)
         return loss_d, loss_de
 
     def _seen(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """L_inten and L_cls on real frames, and F's features of them."""
-        seen = self.features(batch.target_BTCHW)
+        seen = self.features(batch.target_BRCHW)
         terms = {
-            "inten": va_loss(*gathered(self.theta(seen), batch.va_BT2, batch.mask_BT)),
+            "inten": self.intensity_loss(self.theta(seen), batch),
             "cls": classification_loss(self.phi(seen), batch.emotion_B, batch.mask_BT),
         }
         return terms, seen
@@ -158,23 +165,32 @@ class EraPhase:
         """
         terms = self.reconstruction.terms(generated, shown) | self._heard(batch, e)
         with frozen(self.critic, self.emotion_critic, self.backbone, self.theta, self.phi):
-            terms["adv"] = generator_loss(self.critic(fake))
-            terms["e_adv"] = emotion_generator_loss(self.emotion_critic(fake), shown.emotion_B)
+            terms["adv"] = generator_loss(self.critic(fake), self.critics.form)
+            terms["e_adv"] = emotion_generator_loss(self.emotion_critic(fake), shown.emotion_B, self.critics.form)
             features = self.features(generated)
             shown_va, shown_class = self.theta(features), self.phi(features)
-        terms["inten"] = terms["inten"] + va_loss(*gathered(shown_va, shown.va_BT2, shown.mask_BT))
+        terms["inten"] = terms["inten"] + self.intensity_loss(shown_va, shown)
         terms["cls"] = terms["cls"] + classification_loss(shown_class, shown.emotion_B, shown.mask_BT)
         pooled = pool_embeddings(e, batch.mask_BT), pool_embeddings(seen, shown.mask_BT)
-        terms["metric"] = metric_loss(*gathered(*pooled, batch.emotion_B, ~batch.neutral_B), self.margin)
+        paired = gathered(*pooled, batch.emotion_B, ~batch.neutral_B)
+        if self.loss.metric_form == "triplet":
+            terms["metric"] = metric_loss(*paired, self.loss.margin)
+        else:
+            terms["metric"] = contrastive_loss(*paired, self.loss.temperature)
         return terms
+
+    def intensity_loss(self, va_BT2: Tensor, batch: Batch) -> Tensor:
+        """L_inten against the batch's labels, pooled over all processes' rows."""
+        definition = self.loss.intensity if self.loss.inten_target == "intensity" else None
+        return va_loss(*gathered(va_BT2, batch.va_BT2, batch.mask_BT), self.loss.inten_form, definition)
 
     def _heard(self, batch: Batch, e: Tensor) -> dict[str, Tensor]:
         """(c) terms of the voice's embeddings alone."""
         heard_va = self.theta(e)
         return {
-            "inten": va_loss(*gathered(heard_va, batch.va_BT2, batch.mask_BT)),
+            "inten": self.intensity_loss(heard_va, batch),
             "cls": classification_loss(self.phi(e), batch.emotion_B, batch.mask_BT),
-            "norm": norm_loss(e, batch.va_BT2, batch.mask_BT),
+            "norm": norm_loss(e, batch.va_BT2, batch.mask_BT, self.loss.intensity),
             # psi alone learns here: theta and e have objectives of their own.
             "decode": decode_loss(self.psi(heard_va.detach()), e, batch.mask_BT),
         }
@@ -212,17 +228,17 @@ class EraPhase:
         terms = self._heard(batch, e)
         terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
         heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
-        seen_terms, _ = self._seen(batch.at(choose_times(batch.mask_BT, self.rendered)))
+        seen_terms, _ = self._seen(batch.rendered())
         seen, seen_values = weighted_sum(seen_terms, self.backbone_weights)
         return heard + seen, values | {f"real_{k}": v for k, v in seen_values.items()}
 
     @torch.no_grad()
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The frames it generates for a batch, at some of its times, and the real ones."""
+        """The frames it generates for a batch, and the real ones."""
         self.ant.eval()
         generated, _, shown = self.generate(batch, self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT))
         self.ant.train()
-        return generated, shown.target_BTCHW
+        return generated, shown.target_BRCHW
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -235,7 +251,7 @@ class EraPhase:
             e = self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
             generated, shape, shown = self.generate(batch, e)
             terms = self.reconstruction.terms(generated, shown) | {"shape": shape}
-            terms["inten"] = va_loss(*gathered(self.theta(e), batch.va_BT2, batch.mask_BT))
+            terms["inten"] = self.intensity_loss(self.theta(e), batch)
             terms["cls"] = classification_loss(self.phi(e), batch.emotion_B, batch.mask_BT)
             rows.append({name: term.item() for name, term in terms.items()})
         self.ant.train()
@@ -276,12 +292,13 @@ def _train(
     log: Log,
 ) -> StageResult:
     seed_everything(seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)
+    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES, pose_shape=config.model.pose_shape)
     section, device = config.era, config.compute.device
 
     def sampler(split: str) -> WindowSampler:
         return WindowSampler(
-            store, split, config.emotions, section.frames, config.audio, section.p_emotional_source
+            store, split, config.emotions, section.frames, config.audio, section.p_emotional_source,
+            section.neutralization, section.rendered_frames, config.critics.real == "any",
         )  # fmt: skip
 
     training, held_out = sampler("train"), sampler("validation")
@@ -302,10 +319,13 @@ def _train(
     ]
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     sources = [data.splits, data.labels]
+    neutral_shape, neutral_fit = fit_neutral_shape(store)
     record = {
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
-        "neutral_shape": store.shape("*").tolist(),  # for people whom synthesis meets for the first time
+        "judges": judges_sha256(config),
+        # For people whom synthesis meets for the first time
+        "neutral_shape": store.shape("*").tolist(), "neutral_fit": neutral_fit,
     }  # fmt: skip
     early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
     others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})
@@ -324,6 +344,8 @@ def _train(
         checkpoint_every=section.checkpoint_every,
         log=log,
         early_stop=early_stop,
+        critics=config.critics.form,
     )
     chosen = release(phase.updates, early_stop)
-    return finish(model, phase.modules, record | chosen, history, rows, sources, f"ERA, seed {seed}", chosen)
+    modules = {**phase.modules, "neutral_shape": neutral_shape}
+    return finish(model, modules, record | chosen, history, rows, sources, f"ERA, seed {seed}", chosen)

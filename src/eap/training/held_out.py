@@ -39,15 +39,12 @@ class Phase(Protocol):
 def validate(phase: Phase, batches: list[Batch], updates: Updates, lmd: bool) -> dict[str, float]:
     """A phase's held-out losses, the motion of its frames and, if asked, their LMD; {} without batches.
 
-    Which times of a long window are rendered is drawn anew from the same numbers each time, and training's own numbers
-    are left as they were: validations look at the same frames, and change no training.
+    The batches say which times are rendered, so validations look at the same frames; nothing random is drawn.
     """
     if not batches:
         return {}
-    with updates.released(), torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+    with updates.released(), torch.no_grad():
         values = processes.mean_values(phase.validate(batches))
-        torch.default_generator.manual_seed(0)
         pairs = [phase.show(batch) for batch in batches]
     return values | motion(pairs) | (held_out_lmd(pairs) if lmd else {})
 

@@ -51,7 +51,8 @@ def measure(config: Config, prepared: Path | None, workers: int) -> dict[str, fl
     Returns
     -------
     dict
-        ``windows_per_s``: medians over the epochs, one thread, no reading ahead, no decoded frames kept.
+        ``windows_per_s``: medians over the epochs, one thread, no reading ahead, no decoded frames kept; a window holds
+        what a step of ANT reads, so of its frames those are decoded that are rendered.
         ``step_windows_per_s``: windows that steps consume, of ANT or of ERA, whichever takes more; the network's part
         alone, with random weights. ``rss_growth_mb``: resident memory (MB of 10^6 bytes) after the tenth epoch less
         that after the first.
@@ -63,10 +64,11 @@ def measure(config: Config, prepared: Path | None, workers: int) -> dict[str, fl
 
 def _measure(config: Config, data: PreparedData) -> dict[str, float]:
     seed_everything(0, config.compute.threads)
-    store = ClipStore(data, config.model.image_size)
+    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     sampler = WindowSampler(
-        store, "train", config.emotions, config.ant.frames, config.audio, config.ant.p_emotional_source
-    )
+        store, "train", config.emotions, config.ant.frames, config.audio, config.ant.p_emotional_source,
+        config.ant.neutralization, config.ant.rendered_frames,
+    )  # fmt: skip
     student = build_student(config.student.channels, config.model.image_size).requires_grad_(False).eval()
     reconstruction = build_reconstruction(config, student)
     phases = {
@@ -105,6 +107,7 @@ def _measure(config: Config, data: PreparedData) -> dict[str, float]:
         "n_clips": len(sampler.ids),
         "epochs": EPOCHS,
         "frames_per_window": config.ant.frames,
+        "rendered_frames_per_window": config.ant.rendered_frames,
     }
 
 

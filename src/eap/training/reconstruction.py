@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import VGG19_Weights
 
 from eap.data.batch import Batch
+from eap.data.fan import load_fan
 from eap.data.pose import LIPS
+from eap.data.weights import FAN, VGG19, find_weights, read_state
 from eap.digest import file_sha256
 from eap.losses.lip import lip_loss
 from eap.losses.mouth import mouth_loss
 from eap.losses.perceptual import perceptual_loss, pyramid
+from eap.models.fan import FanLandmarks
 from eap.models.geometry import driving_landmarks, to_grid
 from eap.models.lip_landmarks import LandmarkStudent
 from eap.models.perceptual import Vgg19Features
-from eap.stage import StageError
 
 PIXEL_SCALE = 0.25
 """The student is blind to colour, which says nothing of landmarks: under it, pixels count as one more layer at each
@@ -31,19 +31,21 @@ class Reconstruction(nn.Module):
     Parameters
     ----------
     student
-        Landmark estimator of L_lip; also the network under L_per if `vgg` is None.
+        Landmark estimator of L_lip unless `fan` is given; also the network under L_per if `vgg` is None.
     scales
         Resolutions of L_per: 1, 1/2, 1/4, ...
     """
 
-    def __init__(self, student: LandmarkStudent, vgg: Vgg19Features | None, scales: int) -> None:
+    def __init__(
+        self, student: LandmarkStudent, vgg: Vgg19Features | None, scales: int, fan: FanLandmarks | None = None
+    ) -> None:
         super().__init__()
-        self.student, self.vgg, self.scales = student, vgg, scales
+        self.student, self.vgg, self.scales, self.fan = student, vgg, scales, fan
         self.requires_grad_(False).eval()
 
     def terms(self, generated_BTCHW: Tensor, batch: Batch) -> dict[str, Tensor]:
         """L_lip (Eq. 1), L_per (Eq. 2) and L_mouth of frames against the batch's own, over the valid ones."""
-        mask_BT, real_BTCHW = batch.mask_BT, batch.target_BTCHW
+        mask_BT, real_BTCHW = batch.mask_BT, batch.target_BRCHW
         shape = mask_BT.shape
         lips = to_grid(driving_landmarks(batch.pose_BTP2, batch.shape_BTP2)[:, :, LIPS])
         generated_lips, generated = self._judge(generated_BTCHW.flatten(0, 1))
@@ -58,26 +60,36 @@ class Reconstruction(nn.Module):
     def _judge(self, frames_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Lip landmarks ``[N, 20, 2]`` and perceptual features at every scale."""
         whole, *smaller = pyramid(frames_NCHW, self.scales)
-        student = self.student.features(whole)
         network = self.vgg if self.vgg is not None else self.student
-        features = list(student) if self.vgg is None else network.features(whole)
+        features = first = network.features(whole)
+        if self.fan is not None:
+            landmarks = self.fan(whole)
+        else:
+            landmarks = self.student.landmarks(first if self.vgg is None else self.student.features(whole))
         for frames in smaller:
-            features += network.features(frames)
+            features = features + network.features(frames)
         if self.vgg is None:
             features += [frames / PIXEL_SCALE for frames in (whole, *smaller)]
-        return self.student.landmarks(student)[:, LIPS], features
+        return landmarks[:, LIPS], features
 
 
 def build_reconstruction(config: Any, student: LandmarkStudent) -> Reconstruction:
-    """From the `perceptual` section."""
-    section = config.perceptual
-    if section.network == "student":
-        return Reconstruction(student, None, section.scales)
-    state = load_imagenet_vgg19(section.path) if section.weights == "imagenet" else None
-    return Reconstruction(student, Vgg19Features(state), section.scales)
+    """From the sections `perceptual`, `loss` and `landmarks`.
+
+    Raises
+    ------
+    StageError
+        If weights that they name cannot be had: with the file, the URL and the config key.
+    """
+    section, fan, vgg = config.perceptual, None, None
+    if config.loss.lip_estimator == "fan":
+        fan = FanLandmarks(load_fan(find_weights(config.landmarks.fan, FAN)))
+    if section.network == "vgg19":
+        vgg = Vgg19Features(load_imagenet_vgg19(section) if section.weights == "imagenet" else None)
+    return Reconstruction(student, vgg, section.scales, fan)
 
 
-def load_imagenet_vgg19(path: str | None) -> dict[str, Tensor]:
+def load_imagenet_vgg19(section: Any) -> dict[str, Tensor]:
     """torchvision's ImageNet weights of VGG19, from a local file or from torchvision's pinned URL.
 
     Raises
@@ -85,16 +97,14 @@ def load_imagenet_vgg19(path: str | None) -> dict[str, Tensor]:
     StageError
         If they can be had from neither; it names the file, the URL and the config key.
     """
-    url = VGG19_Weights.IMAGENET1K_V1.url
-    remedy = f"download {url} and set perceptual.path to the file, or choose another perceptual.network or .weights"
-    if path is not None:
-        if not Path(path).is_file():
-            raise StageError(f"perceptual.path: {path} is not a file; {remedy}")
-        pinned = Path(url).stem.rpartition("-")[2]  # torchvision puts the first digits of the SHA-256 into the name
-        if not (found := file_sha256(path)).startswith(pinned):
-            raise StageError(f"perceptual.path: {path} has SHA-256 {found[:12]}..., not {pinned}...; {remedy}")
-        return torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise StageError(f"the ImageNet weights of VGG19 could not be fetched ({error}); {remedy}") from error
+    return read_state(find_weights(section, VGG19), f"wanted: {VGG19.who}'s weights ({VGG19.key})")
+
+
+def judges_sha256(config: Any) -> dict[str, str]:
+    """SHA-256 of every downloaded file of weights that the losses look through, for a model's record."""
+    files = {}
+    if config.loss.lip_estimator == "fan":
+        files["fan"] = find_weights(config.landmarks.fan, FAN)
+    if config.perceptual.network == "vgg19" and config.perceptual.weights == "imagenet":
+        files["vgg19"] = find_weights(config.perceptual, VGG19)
+    return {name: file_sha256(path) for name, path in files.items()}

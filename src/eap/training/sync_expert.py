@@ -79,10 +79,21 @@ def match_loss(expert: SyncExpert, lips_CL: Tensor, sound_CL: Tensor) -> tuple[T
 def embed_clip(expert: SyncExpert, frames_THWC: np.ndarray, mel_TM: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The expert's embeddings of every window of a clip: video ``[L, D]`` and audio ``[L, D]``, L = T - 4."""
     device = expert.scale.device
-    starts = np.arange(len(mel_TM) - WINDOW + 1)
-    frames, mel = clip_windows(torch.from_numpy(np.ascontiguousarray(frames_THWC)), torch.from_numpy(mel_TM), starts)
+    rows = _every_window(len(mel_TM))
+    frames = torch.from_numpy(np.ascontiguousarray(frames_THWC))[rows]
     video = [expert.embed_video(to_image(part.numpy()).to(device)) for part in frames.split(EMBED_WINDOWS)]
-    return torch.cat(video).cpu().numpy(), expert.embed_audio(mel.to(device)).cpu().numpy()
+    return torch.cat(video).cpu().numpy(), embed_sound(expert, mel_TM)
+
+
+@torch.no_grad()
+def embed_sound(expert: SyncExpert, mel_TM: np.ndarray) -> np.ndarray:
+    """The expert's embeddings of every window of sound, ``[L, D]``."""
+    mel = torch.from_numpy(mel_TM)[_every_window(len(mel_TM))].transpose(1, 2)
+    return expert.embed_audio(mel.to(expert.scale.device)).cpu().numpy()
+
+
+def _every_window(length: int) -> Tensor:
+    return torch.arange(length - WINDOW + 1)[:, None] + torch.arange(WINDOW)
 
 
 def train_sync(config: Any, data: PreparedData, model: Path, history: Path, checkpoints: Path, log: Log) -> StageResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import median
@@ -52,27 +52,26 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
     dict
         ``steps_per_s``; ``data_wait_fraction``: share of the steps' time spent waiting for a batch; ``draw_s``: what
         drawing a batch takes; ``flops_fraction``: FLOP/s of whole steps over those of the heaviest convolution;
-        ``flops_fraction_of_own_mix``: the same over all the step's convolutions.
+        ``flops_fraction_of_own_mix``: the same over all the step's convolutions; ``cpu_time``: both by the CPU time of
+        the thread that steps, for machines whose cores others take too (null unless one thread computes).
     """
     seed_everything(config.seeds[0], config.compute.threads)
     device, section = config.compute.device, config.ant
+    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     sampler = WindowSampler(
-        ClipStore(data, config.model.image_size), "train", config.emotions, section.frames, config.audio,
-        section.p_emotional_source, section.neutralization,
+        store, "train", config.emotions, section.frames, config.audio, section.p_emotional_source,
+        section.neutralization, section.rendered_frames, config.critics.real == "any",
     )  # fmt: skip
     if not sampler.ids:
         raise StageError(f"{data.root}: holds no training clip")
-    phase = _phase(config)
+    phase = bench_phase(config)
 
     def draw(step: int) -> Batch:
         return sampler.neutral_batch(0, step, section.batch_size).to(device)
 
     flops, counts = cost_of_step(lambda: phase.updates.step(phase.step, draw(0), 0))
     heaviest = max(counts, key=lambda shape: counts[shape] * _forward_flops(shape))
-    loops = [
-        bare_loop(shapes, device, config.engine.precision)
-        for shapes in ([heaviest], [shape for shape, count in counts.items() for _ in range(count)])
-    ]
+    loops = [bare_loop(shapes, device, config.engine.precision) for shapes in ({heaviest: 1}, counts)]
     found: list[Round] = []
     with Prefetcher(draw, 0, (rounds + 1) * steps) as batches:
         for _ in range(rounds + 1):
@@ -82,19 +81,26 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
             draw(0)
             found[-1]["draw_s"] = time.monotonic() - began
             for name, loop in zip(("heaviest", "own_mix"), loops, strict=True):
-                found[-1][name] = loop(steps / found[-1]["steps_per_s"])
+                found[-1] |= {f"{name}{key}": rate for key, rate in loop(steps / found[-1]["steps_per_s"]).items()}
     del found[0]  # it fills caches
     middle = {name: median(row[name] for row in found) for name in found[0]}
-    fractions = [median(flops * row["steps_per_s"] / row[name] for row in found) for name in ("heaviest", "own_mix")]
+    fractions = {
+        name + clock: round(median(flops * row[f"steps{clock}"] / row[name + clock] for row in found), 4)
+        for name in ("heaviest", "own_mix")
+        for clock in ("_per_s", "_per_cpu_s")
+    }
+    by_cpu_time = {"flops_fraction": fractions["heaviest_per_cpu_s"]}
+    by_cpu_time["flops_fraction_of_own_mix"] = fractions["own_mix_per_cpu_s"]
     return {
         "steps_per_s": round(middle["steps_per_s"], 4),
         "data_wait_fraction": round(middle["data_wait_fraction"], 4),
-        "flops_fraction": round(fractions[0], 4),
-        "flops_fraction_of_own_mix": round(fractions[1], 4),
+        "flops_fraction": fractions["heaviest_per_s"],
+        "flops_fraction_of_own_mix": fractions["own_mix_per_s"],
+        "cpu_time": by_cpu_time if device == "cpu" and config.compute.threads == 1 else None,
         "draw_s": round(middle["draw_s"], 4),
         "gflops_per_step": round(flops / 1e9, 3),
-        "bare_gflops_per_s": round(middle["heaviest"] / 1e9, 3),
-        "bare_own_mix_gflops_per_s": round(middle["own_mix"] / 1e9, 3),
+        "bare_gflops_per_s": round(middle["heaviest_per_s"] / 1e9, 3),
+        "bare_own_mix_gflops_per_s": round(middle["own_mix_per_s"] / 1e9, 3),
         "bare_convolution": {"input": list(heaviest.inputs), "weight": list(heaviest.weight)},
         "preset": config.preset, "image_size": config.model.image_size, "device": device,
         "threads": config.compute.threads, "batch": [section.batch_size, section.frames],
@@ -102,21 +108,24 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
     }  # fmt: skip
 
 
-def _phase(config: Config) -> AntPhase:
+def bench_phase(config: Config) -> AntPhase:
+    """The ANT phase with random weights in place of the judges' pre-trained ones, which cost the same."""
     stand_in = config.perceptual.model_copy(update={"path": None})
     if config.perceptual.network == "vgg19":
         stand_in = stand_in.model_copy(update={"weights": "random"})
     student = build_student(config.student.channels, config.model.image_size).requires_grad_(False).eval()
-    config = config.model_copy(update={"perceptual": stand_in})
+    loss = config.loss.model_copy(update={"lip_estimator": "student"})
+    config = config.model_copy(update={"perceptual": stand_in, "loss": loss})
     return AntPhase(config, build_reconstruction(config, student))
 
 
 def _round(phase: AntPhase, batches: Prefetcher, steps: int, device: str) -> Round:
-    waited, began = batches.waited_s, time.monotonic()
+    waited, began = batches.waited_s, _now(device)
     for number in range(steps):
         phase.updates.step(phase.step, batches.take(), number)
-    passed = _passed(began, device)
-    return {"steps_per_s": steps / passed, "data_wait_fraction": (batches.waited_s - waited) / passed}
+    rates = _rates(steps, began, device)
+    return {**{f"steps{key}": rate for key, rate in rates.items()},
+            "data_wait_fraction": (batches.waited_s - waited) * rates["_per_s"] / steps}  # fmt: skip
 
 
 def cost_of_step(step: Callable[[], Any]) -> tuple[int, dict[Convolution, int]]:
@@ -146,20 +155,23 @@ def _forward_flops(shape: Convolution) -> int:
     return total
 
 
-def bare_loop(shapes: Sequence[Convolution], device: str, precision: str) -> Callable[[float], float]:
-    """A function that convolves, forward and backward, shape after shape, for about so many seconds; gives FLOP/s."""
-    work = [_convolve_once(shape, device, precision) for shape in shapes]
-    flops = sum(3 * _forward_flops(shape) for shape in shapes)  # backward: one for the input, one for the weight
-    for convolve in work:
+def bare_loop(counts: Mapping[Convolution, int], device: str, precision: str) -> Callable[[float], Round]:
+    """A function that convolves, forward and backward, each shape so often, for about so many seconds; gives FLOP/s,
+    by both clocks.
+    """
+    once = {shape: _convolve_once(shape, device, precision) for shape in counts}
+    work = [once[shape] for shape, count in counts.items() for _ in range(count)]
+    flops = sum(3 * count * _forward_flops(shape) for shape, count in counts.items())  # backward: to input and weight
+    for convolve in once.values():
         convolve()
 
-    def run(seconds: float) -> float:
-        began, count = time.monotonic(), 0
-        while count == 0 or time.monotonic() - began < seconds:
+    def run(seconds: float) -> Round:
+        began, count = _now(device), 0
+        while count == 0 or time.monotonic() - began[0] < seconds:
             for convolve in work:
                 convolve()
             count += 1
-        return count * flops / _passed(began, device)
+        return _rates(count * flops, began, device)
 
     return run
 
@@ -185,7 +197,13 @@ def _convolve_once(shape: Convolution, device: str, precision: str) -> Callable[
     return convolve
 
 
-def _passed(began: float, device: str) -> float:
+def _now(device: str) -> tuple[float, float]:
+    """Clock and CPU time of this thread, s, when the device has done what it was given."""
     if device == "cuda":
         torch.cuda.synchronize()
-    return time.monotonic() - began
+    return time.monotonic(), time.thread_time()
+
+
+def _rates(amount: float, began: tuple[float, float], device: str) -> Round:
+    clock, cpu = (now - then for now, then in zip(_now(device), began, strict=True))
+    return {"_per_s": amount / clock, "_per_cpu_s": amount / max(cpu, 1e-9)}

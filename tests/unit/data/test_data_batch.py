@@ -21,17 +21,22 @@ def test_to_moves_every_tensor_and_keeps_the_names():
     assert batch.source_BCHW.device.type == "cpu"
 
 
-def test_at_gathers_every_field_of_times_and_no_other():
-    batch = random_batch(tiny_config(), 2, 5)
-    index = torch.tensor([[0, 4], [1, 2]])
-    shown = batch.at(index)
+def test_rendered_gathers_every_field_of_times_and_no_other():
+    batch = random_batch(tiny_config(), 2, 5, rendered=3)
+    index, shown = batch.rendered_BR, batch.rendered()
+    assert (index.diff(dim=1) > 0).all()
+    assert shown.rendered_BR.tolist() == [[0, 1, 2]] * 2
     for field in fields(batch):
         before, after = getattr(batch, field.name), getattr(shown, field.name)
         if "BT" in field.name:
-            assert after.shape[:2] == (2, 2)
-            assert all(torch.equal(after[b, r], before[b, index[b, r]]) for b in range(2) for r in range(2))
-        else:
+            assert after.shape[:2] == (2, 3)
+            assert all(torch.equal(after[b, r], before[b, index[b, r]]) for b in range(2) for r in range(3))
+        elif field.name != "rendered_BR":
             assert after is before
+    again = shown.rendered()
+    assert all(
+        torch.equal(getattr(again, f.name), getattr(shown, f.name)) for f in fields(batch) if f.name != "clip_ids"
+    )
 
 
 def test_frozen():

@@ -102,6 +102,36 @@ def test_each_reason(root, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("path", "audio"),
+    [
+        ("../outside.mp4", ""),
+        ("s1/../../outside.mp4", ""),
+        ("/etc/outside.mp4", ""),
+        ("C:\\outside.mp4", ""),
+        ("s1/a.mp4", "../outside.wav"),
+        ("s1/a.mp4", "/etc/passwd"),
+        ("s1/a.mp4", "..\\outside.wav"),
+    ],
+)
+def test_a_manifest_that_leads_out_of_the_folder_is_not_followed(root, tmp_path, path, audio):
+    for name in ("outside.mp4", "outside.wav"):
+        (tmp_path / name).write_bytes(b"content")
+    table = _catalog(root, tmp_path, data=_manifest(root, f"path,speaker,audio\n{path},p,{audio}\n"))
+    refused = table[table.reason.fillna("").str.contains("leads out of data.root")]
+    assert len(refused) == 1
+    assert set(refused.status) == {"set_aside"}
+    assert not (table.status == "listed").any()
+
+
+def test_a_file_above_the_limit_is_set_aside_unread(root, tmp_path):
+    with open(root / "s1" / "huge.mp4", "wb") as file:
+        file.truncate(2_000_001)
+    table = _catalog(root, tmp_path, data={"max_clip_mb": 2})
+    assert table.reason["s1/huge.mp4"] == "a file of 2 MB; 2 MB at most (data.max_clip_mb)"
+    assert (table.status == "listed").sum() == 5
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"", "0 bytes"),

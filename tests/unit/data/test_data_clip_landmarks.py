@@ -1,14 +1,12 @@
 """`eap.data.clip_landmarks`: the landmarks of consecutive frames, and of cached ones."""
 
 import numpy as np
-import pytest
 from media_files import CLIPS
 
-from eap.data.clip_landmarks import LandmarkJob, detect_landmarks, find_landmarks, load_predictor
+from eap.data.clip_landmarks import LandmarkJob, detect_landmarks, find_landmarks
 from eap.data.jpeg import decode_jpeg, encode_jpeg
 from eap.data.row_groups import clip_groups
 from eap.schemas import to_table, write_table
-from eap.stage import StageError
 
 assert CLIPS  # these tests need the real clips
 
@@ -44,20 +42,3 @@ def test_cached_frames_are_read_group_by_group(tmp_path, crops):
     expected, how = detect_landmarks([decode_jpeg(jpeg) for jpeg in jpegs], "dlib", 10)
     np.testing.assert_array_equal(points, expected)
     assert status == how
-
-
-def test_fan_without_weights_says_where_they_go(tmp_path, monkeypatch):
-    import urllib.error
-
-    import face_alignment.utils
-
-    def no_network(*_args, **_kwargs):
-        raise urllib.error.URLError("no route to host")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(face_alignment.utils, "download_url_to_file", no_network)
-    with pytest.raises(
-        StageError, match=r"2DFAN4-\w+\.pth\.tar.*no route to host.*landmarks\.detector: dlib"
-    ) as caught:
-        load_predictor("fan")
-    assert str(tmp_path / "hub" / "checkpoints") in str(caught.value)

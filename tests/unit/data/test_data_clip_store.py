@@ -6,11 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 from tiny_data import FRAMES, SPLIT_OF, draw, emotion_of, feeling, landmarks, loudness
 
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
-from eap.data.pose import pose_transform
+from eap.data.pose import apply_transform, pose_transform
 from eap.schemas import read_table, to_table, write_table
 from eap.stage import StageError
 
@@ -116,3 +117,15 @@ def test_a_table_that_lacks_the_clip_is_named(copied, table):
     write_table(path, table, groups)
     with pytest.raises(StageError, match=rf"ann/happy-0\.mp4.*not in table {table}"):
         ClipStore(copied, 32)[CLIP]
+
+
+def test_the_mean_shape_can_drive_instead_of_the_persons_own(tiny_data):
+    own, mean = (ClipStore(tiny_data, 32, pose_shape=name) for name in ("own", "mean"))
+    clip, other = own[CLIP], mean[CLIP]
+    everyone = own.shape("*")
+    expected = pose_transform(gaussian_filter1d(clip.landmarks_TP2, 1, axis=0, mode="nearest"), everyone)
+    np.testing.assert_allclose(other.pose_TP2, apply_transform(expected, everyone), atol=1e-3)
+    assert np.abs(other.pose_TP2 - clip.pose_TP2).max() > 0.05
+    # Whatever the pose stands on, pose and deviation give the landmarks back.
+    assert np.abs(other.shape_TP2 + everyone - clip.shape_TP2 - own.shape(clip.speaker_id)).max() < 0.1
+    np.testing.assert_array_equal(mean.shape(clip.speaker_id), own.shape(clip.speaker_id))  # judges keep the own one

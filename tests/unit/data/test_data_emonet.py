@@ -13,7 +13,8 @@ import torch
 from emonet_weights import pictures, random_state, save_published
 from media_files import sections
 
-from eap.data.emonet import CLASSES, EmoNet, EmoNetReader, find_weights, load_emonet
+from eap.data.emonet import CLASSES, EmoNet, EmoNetReader, load_emonet
+from eap.data.weights import EMONET, find_weights
 from eap.digest import file_sha256
 from eap.stage import StageError
 
@@ -115,23 +116,23 @@ def test_weights_are_fetched_once_and_checked(weights: Path, tmp_path: Path, mon
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/emonet_8.pth"
         with pytest.raises(StageError, match=rf"could not be fetched .*{url} .*labels\.emonet\.path"):
-            find_weights(settings(tmp_path, url=url, sha256="0" * 64))
+            find_weights(settings(tmp_path, url=url, sha256="0" * 64), EMONET)
         with pytest.raises(StageError, match=r"404.*labels\.emonet\.path"):
-            find_weights(settings(tmp_path, url=f"{url}.absent", sha256=None))
+            find_weights(settings(tmp_path, url=f"{url}.absent", sha256=None), EMONET)
         assert not list(tmp_path.rglob("*.pth"))  # nothing of a failed download stays
-        found = find_weights(settings(tmp_path, url=url, sha256=file_sha256(weights)))
+        found = find_weights(settings(tmp_path, url=url, sha256=file_sha256(weights)), EMONET)
         server.shutdown()
     assert found.is_relative_to(tmp_path)
-    assert find_weights(settings(tmp_path, url=url, sha256=file_sha256(weights))) == found  # the server is gone
+    assert find_weights(settings(tmp_path, url=url, sha256=file_sha256(weights)), EMONET) == found  # the server is gone
     with pytest.raises(StageError, match=r"has SHA-256 .*labels\.emonet\.sha256"):
-        find_weights(settings(tmp_path, url=url, sha256="0" * 64))
+        find_weights(settings(tmp_path, url=url, sha256="0" * 64), EMONET)
 
 
 def test_a_wrong_file_says_which_file_is_wanted_from_where_and_for_which_key(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"labels\.emonet\.path: .*absent\.pth is not a file; download https://"):
-        find_weights(settings(tmp_path, path=str(tmp_path / "absent.pth")))
+        find_weights(settings(tmp_path, path=str(tmp_path / "absent.pth")), EMONET)
     with pytest.raises(StageError, match=r"has SHA-256 .*, but labels\.emonet\.sha256 is 52918cff"):
-        find_weights(settings(tmp_path, path=str(weights)))
+        find_weights(settings(tmp_path, path=str(weights)), EMONET)
     (tmp_path / "page.pth").write_text("<!doctype html>")
     with pytest.raises(StageError, match="not a file of weights"):
         load_emonet(tmp_path / "page.pth")

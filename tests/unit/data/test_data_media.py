@@ -61,6 +61,17 @@ def test_too_long_videos_and_audio_are_refused_early(tmp_path):
         read_sound(path, 1.0)
 
 
+def test_more_or_larger_pictures_than_allowed_are_refused_early(tmp_path):
+    path = write_media(tmp_path / "clip.mkv", real_images(GRID, 50), tone(2))
+    timeline = read_timeline(path, 3, max_fps=25)
+    with pytest.raises(MediaError, match=r"more than 10 frames per second \(video\.max_source_fps\)"):
+        read_timeline(path, 3, max_fps=10)
+    side = max(timeline.width_px, timeline.height_px)
+    assert read_timeline(path, 3, max_side_px=side).width_px == timeline.width_px
+    with pytest.raises(MediaError, match=rf"{side - 1} at most \(video\.max_side_px\)"):
+        read_timeline(path, 3, max_side_px=side - 1)
+
+
 def test_absurdly_large_pictures_are_refused_before_decoding(tmp_path):
     image = np.zeros((16, 5000, 3), np.uint8)
     with pytest.raises(MediaError, match="5000 x 16 px"):

@@ -62,13 +62,13 @@ def test_to_image():
 def test_a_batch_is_a_window_of_its_clips(store):
     batch = make(store).any_batch(0, 0, 6)
     assert batch.source_BCHW.shape == (6, 3, 32, 32)
-    assert batch.target_BTCHW.shape == (6, 4, 3, 32, 32)
+    assert batch.target_BRCHW.shape == (6, 4, 3, 32, 32)
     assert batch.content_mel_BTMW.shape == (6, 4, 16, 5)
     assert batch.emotion_mel_BTMW.shape == (6, 4, 16, 7)
     assert batch.mask_BT.all()
     for b, clip_id in enumerate(batch.clip_ids):
         clip = store[clip_id]
-        starts = [s for s in range(27) if torch.equal(to_image(clip.frames_THWC[s : s + 4]), batch.target_BTCHW[b])]
+        starts = [s for s in range(27) if torch.equal(to_image(clip.frames_THWC[s : s + 4]), batch.target_BRCHW[b])]
         assert len(starts) == 1
         window = slice(starts[0], starts[0] + 4)
         np.testing.assert_array_equal(batch.pose_BTP2[b], clip.pose_TP2[window])
@@ -95,6 +95,33 @@ def test_the_sources_landmarks_are_the_source_frames(store):
         np.testing.assert_array_equal(points, store[found[0][0]].landmarks_TP2[found[0][1]])
 
 
+def test_rendered_frames_are_those_of_their_times(store):
+    seen = Counter()
+    for step in range(40):
+        batch = make(store, rendered=2).any_batch(0, step, 3)
+        assert batch.rendered_BR.shape == (3, 2)
+        assert (batch.rendered_BR.diff(dim=1) > 0).all()
+        seen.update(batch.rendered_BR.flatten().tolist())
+    assert set(seen) == set(range(4))
+    for b, clip_id in enumerate(batch.clip_ids):
+        clip = store[clip_id]
+        (start,) = (s for s in range(27) if np.array_equal(batch.pose_BTP2[b], clip.pose_TP2[s : s + 4]))
+        wanted = to_image(clip.frames_THWC[start + batch.rendered_BR[b].numpy()])
+        assert torch.equal(batch.target_BRCHW[b], wanted)
+
+
+def test_no_other_frame_is_decoded(store, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(
+        "eap.data.cached_frames.decode_jpeg", lambda jpeg: decoded.append(jpeg) or np.zeros((32, 32, 3), np.uint8)
+    )
+    make(store, rendered=0).any_batch(0, 0, 5)
+    assert len(decoded) == 5  # the sources alone
+    batch = make(store, rendered=3).any_batch(0, 0, 5)
+    assert len(decoded) == 5 + 5 * 4
+    assert batch.pose_BTP2.shape[:2] == (5, 4)  # motion is of all times
+
+
 @pytest.mark.parametrize("draw", ["neutral_batch", "emotional_batch", "any_batch"])
 def test_batches_are_pure_functions_of_seed_and_step(store, draw):
     def batch(seed, step):
@@ -107,7 +134,7 @@ def test_batches_are_pure_functions_of_seed_and_step(store, draw):
         a, b = getattr(plain, field.name), getattr(again, field.name)
         assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
     for other in (batch(1, 5), batch(0, 6)):
-        assert not torch.equal(plain.target_BTCHW, other.target_BTCHW)
+        assert not torch.equal(plain.target_BRCHW, other.target_BRCHW)
 
 
 def test_ant_targets_are_neutral_and_each_is_drawn_once_per_pass(store):
@@ -182,3 +209,20 @@ def test_era_needs_two_emotions(store):
 def test_ant_needs_a_neutral_clip(store):
     with pytest.raises(StageError, match=r"no neutral training clip.*ant\.neutralization: false"):
         make(store, split="test").neutral_batch(0, 0, 4)
+
+
+def test_other_frames_are_real_ones_of_their_class_and_leave_the_rest_as_it_is(store):
+    plain, others = (
+        WindowSampler(store, "train", EMOTIONS, 4, tiny_config().audio, 0.75, others=others) for others in (False, True)
+    )
+    before, batch = plain.neutral_batch(3, 5, 4), others.neutral_batch(3, 5, 4)
+    assert before.other_BCHW is None
+    assert torch.equal(before.target_BRCHW, batch.target_BRCHW)
+    known = {
+        (emotion, to_image(frame).numpy().tobytes())
+        for clip_id in others.ids
+        for emotion in [EMOTIONS.index(store[clip_id].emotion)]
+        for frame in store[clip_id].frames_THWC
+    }
+    found = zip(batch.other_emotion_B.tolist(), batch.other_BCHW, strict=True)
+    assert all((emotion, frame.numpy().tobytes()) in known for emotion, frame in found)

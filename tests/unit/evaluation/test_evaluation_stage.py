@@ -16,6 +16,7 @@ from eap.data.encode import PROVENANCE
 from eap.data.layout import PreparedData
 from eap.evaluation import variants
 from eap.evaluation.controls import score_controls
+from eap.evaluation.image import psnr
 from eap.evaluation.stage import TABLES, evaluate
 from eap.evaluation.variants import CONTROLS, GENERATED, SHIFT_FRAMES
 from eap.schemas import read_table, write_table
@@ -65,7 +66,7 @@ def known(tiny_data, era_file, sync_file, store, tmp_path_factory):
     """A run whose landmarks are known: folder and result."""
     folder = tmp_path_factory.mktemp("known")
     with pytest.MonkeyPatch.context() as patch:
-        controls, made = KnownLandmarks(store, 1), KnownLandmarks(store, 3)
+        controls, made = KnownLandmarks(store, 1), KnownLandmarks(store, 4)
         patch.setattr(
             variants, "detect_landmarks", lambda *a, **k: (controls if controls.others else made)(*a, **k)
         )  # fmt: skip
@@ -95,14 +96,16 @@ def test_every_test_clip_in_every_variant(scores):
     assert set(clips.clip_id) == set(TEST_CLIPS)
     assert set(clips.variant) == {*GENERATED, *CONTROLS}
     assert (clips.groupby(["clip_id", "variant", "metric"]).size() == 1).all()
-    assert (clips.seed.isna() == clips.variant.isin(CONTROLS)).all()
+    # The model's own judge reads controls too, once for each seed.
+    unseeded = clips.variant.isin(CONTROLS) & ~clips.metric.str.endswith("/era")
+    assert (clips.seed.isna() == unseeded).all()
     assert set(scores.seed.dropna()) == {3}
 
 
 @pytest.mark.parametrize("clip_id", TEST_CLIPS)
 def test_lip_distances_of_known_landmarks(scores, clip_id):
     assert value(scores, "real", "lmd", clip_id).value == pytest.approx(0, abs=1e-3)
-    for variant in ("generated", "neutral", "shuffled", "reencoded"):
+    for variant in ("generated", "neutral", "shuffled", "rolled", "reencoded"):
         assert value(scores, variant, "lmd", clip_id).value == pytest.approx(5, abs=1e-3)
         assert value(scores, variant, "lmd_center", clip_id).value == pytest.approx(0, abs=1e-3)
         for metric in ("opening_correlation", "opening_amplitude"):
@@ -119,6 +122,43 @@ def test_the_late_recording_is_the_recording_later(scores, store, clip_id):
     expected = np.linalg.norm(late - points, axis=-1).mean()
     assert value(scores, "shifted", "lmd", clip_id).value == pytest.approx(expected, rel=1e-4)
     assert not scores[(scores.variant == "shifted") & (scores.scope == "pooled")].size
+
+
+@pytest.mark.parametrize("clip_id", TEST_CLIPS)
+def test_pictures_are_compared_with_the_recording(scores, store, clip_id):
+    real = store[clip_id].frames_THWC
+    assert value(scores, "real", "psnr", clip_id).reason == "every frame equals the recording's: infinite"
+    assert value(scores, "real", "ssim", clip_id).value == pytest.approx(1)
+    for variant in ("generated", "still", "shifted"):
+        assert value(scores, variant, "psnr", clip_id).value < value(scores, "reencoded", "psnr", clip_id).value
+        assert value(scores, variant, "ssim", clip_id).value < value(scores, "reencoded", "ssim", clip_id).value
+    late = psnr(real[np.maximum(np.arange(len(real)) - SHIFT_FRAMES, 0)], real)
+    shifted = value(scores, "shifted", "psnr", clip_id)
+    assert np.isinf(late[0])  # the first frame is held, so it equals the recording's and is left out
+    assert shifted.value == pytest.approx(late[np.isfinite(late)].mean())
+    assert shifted.n == np.isfinite(late).sum()
+
+
+@pytest.mark.parametrize("clip_id", TEST_CLIPS)
+def test_identity_is_the_recording_s(scores, clip_id):
+    assert value(scores, "real", "identity_cosine", clip_id).value == pytest.approx(1, abs=1e-6)
+    assert value(scores, "real", "identity_distance", clip_id).value == pytest.approx(0, abs=1e-6)
+    assert value(scores, "real", "identity_distance", clip_id).n == 2  # the first of every 25 of 30 frames
+    assert value(scores, "generated", "identity_distance", clip_id).value > 0
+
+
+def test_classes_are_named_by_who_names_classes(scores):
+    rows = scores[scores.metric.str.startswith("emotion_accuracy/")]
+    assert set(zip(rows.variant, rows.metric.str.partition("/")[2], strict=True)) == {
+        *((variant, judge) for variant in (*GENERATED, "real", "reencoded", "still") for judge in ("era", "points")),
+        ("generated", "audio"),
+    }
+    assert set(rows.value) <= {0.0, 1.0}
+
+
+def test_what_has_no_weights_has_no_rows(scores):
+    assert not set(scores.metric) & {"lse_d", "lse_c", "offset", "lse_at_zero", "lpips", "fid"}
+    assert not scores.metric.str.endswith("/emonet").any()
 
 
 def test_what_is_undefined_has_a_reason_and_nothing_else_has(scores):
@@ -168,7 +208,7 @@ def test_curves(known, store):
     sizes = curves.groupby(["clip_id", "variant", "judge"]).size()
     assert (sizes == 30).all()
     # What the model made: era, points, landmarks; its own reading of three controls; those of the others; the voice.
-    assert len(sizes) == 2 * (3 * 3 + 3 + 3 * 2 + 1)
+    assert len(sizes) == 2 * (len(GENERATED) * 3 + 3 + 3 * 2 + 1)
     one = curves[(curves.clip_id == TEST_CLIPS[0]) & (curves.variant == "real") & (curves.judge == "landmarks")]
     np.testing.assert_allclose(one.intensity, one.true_intensity, atol=0.02)
     np.testing.assert_allclose(one.true_valence, store[TEST_CLIPS[0]].va_T2[:, 0], atol=1e-6)

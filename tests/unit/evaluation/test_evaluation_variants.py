@@ -11,6 +11,7 @@ from tiny_data import SPLIT_OF
 from eap.data.encode import write_video
 from eap.evaluation.controls import reencode
 from eap.evaluation.variants import (
+    ROLL_FRAMES,
     choose_clips,
     choose_source,
     choose_source_of,
@@ -20,6 +21,7 @@ from eap.evaluation.variants import (
     fit_length,
     read_levels,
     read_video,
+    roll_voice,
 )
 
 TEST_CLIPS = ["ann/happy-1.mp4", "bob/angry-1.mp4"]
@@ -62,6 +64,16 @@ def test_chosen_clips_spread_over_speakers_and_emotions():
         assert len({c.split("/")[0] for c in chosen}) >= speakers
         assert len({c.split("/")[1] for c in chosen}) >= emotions
     assert choose_clips(store, 5) == choose_clips(store, 5)
+
+
+def test_one_clip_of_each_speaker_shows_every_emotion_and_level():
+    """Three people, three emotions, three levels: whoever is asked for one clip of each gets no angry crowd."""
+    rows = [(f"{w}/{e}/level_{n}", w, e) for w in "abc" for e in ("angry", "happy", "sad") for n in (1, 2, 3)]
+    chosen = choose_clips(table_store(rows), 3)
+    assert chosen == ["a/angry/level_3", "b/happy/level_2", "c/sad/level_1"]
+    all_of_them = pd.DataFrame([c.split("/") for c in choose_clips(table_store(rows), 9)])
+    assert all_of_them.groupby([0, 1]).size().tolist() == [1] * 9
+    assert (all_of_them.groupby(1)[2].nunique() > 1).all()
 
 
 def test_source_is_another_clip_of_another_emotion(store):
@@ -131,5 +143,12 @@ def test_reencoding_loses_little_and_no_frame(store, tmp_path):
 def test_levels_come_from_the_catalog(tiny_data):
     found = read_levels(tiny_data)
     assert sorted(found.index) == sorted(SPLIT_OF)
-    assert found.columns.tolist() == ["level", "sentence"]
+    assert found.columns.tolist() == ["level", "sentence", "labelled"]
     assert found["level"].get("ann/happy-1.mp4") is None
+
+
+def test_a_rolled_voice_says_the_same_at_other_times():
+    mel = np.arange(8.0).reshape(4, 2)
+    np.testing.assert_array_equal(roll_voice(mel, 1), [[6, 7], [0, 1], [2, 3], [4, 5]])
+    np.testing.assert_array_equal(roll_voice(mel), np.roll(mel, ROLL_FRAMES % 4, axis=0))
+    assert ROLL_FRAMES == 37

@@ -44,7 +44,7 @@ def test_the_device_of_training_does_not_bind(era_file, record, tmp_path):
 def test_older_and_newer_files_are_refused(era_file, record, tmp_path):
     path = tmp_path / "m.safetensors"
     without = {key: value for key, value in record.items() if key != "neutral_shape"}
-    with pytest.raises(StageError, match="before model files carried the mean neutral shape; train it again"):
+    with pytest.raises(StageError, match="before model files carried what synthesis knows of strangers"):
         load_checkpoint(rewritten(era_file, path, without), "cpu", 1)
     newer = {**record, "config": {**record["config"], "model": {**record["config"]["model"], "wings": 2}}}
     with pytest.raises(StageError, match=r"(?s)another version of this program \(git [0-9a-f]+.*wings: unknown key"):

@@ -90,7 +90,7 @@ def scene(clip):
 
 
 def test_the_crop_is_that_of_preparation_and_landmarks_are_true(clip, model):
-    source = find_source(clip.frames_THWC[0], model.config, model.shape_P2)
+    source = find_source(clip.frames_THWC[0], model.config, model.neutral_shape)
     truth = clip.truth_TP2[0]
     expected = crop_box(truth[None], model.config.video.crop_scale)
     box = source.box
@@ -105,16 +105,16 @@ def test_the_crop_is_that_of_preparation_and_landmarks_are_true(clip, model):
 
 
 def test_the_largest_of_several_faces_is_used_and_told(scene, model):
-    source = find_source(scene, model.config, model.shape_P2)
+    source = find_source(scene, model.config, model.neutral_shape)
     assert source.box.x > 180
     assert source.notes[0] == "2 faces were found; the largest is used, number 2 from the left (--face)"
-    left = find_source(scene, model.config, model.shape_P2, chosen=1)
+    left = find_source(scene, model.config, model.neutral_shape, chosen=1)
     assert left.box.x + left.box.size < 210
     assert left.notes == ()
     with pytest.raises(StageError, match=r"--face: 3, but 2 face\(s\) were found; allowed: 1 to 2"):
-        find_source(scene, model.config, model.shape_P2, chosen=3)
+        find_source(scene, model.config, model.neutral_shape, chosen=3)
 
 
 def test_no_face_is_told(model):
     with pytest.raises(StageError, match="no face was found in the picture of 200 x 100 px; it must show one from the"):
-        find_source(np.full((100, 200, 3), 80, np.uint8), model.config, model.shape_P2)
+        find_source(np.full((100, 200, 3), 80, np.uint8), model.config, model.neutral_shape)

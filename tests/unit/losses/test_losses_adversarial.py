@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from eap.losses.adversarial import discriminator_loss, generator_loss
+from eap.losses.adversarial import FORMS, discriminator_loss, generator_loss
 
 LOG_3 = math.log(3)  # sigmoid(log 3) = 3 / 4
 
@@ -63,3 +63,44 @@ def test_wrong_input_is_refused():
         discriminator_loss(torch.zeros(0), torch.zeros(2))
     with pytest.raises(ValueError, match="fake logits: empty"):
         generator_loss(torch.zeros(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("form", "of_d", "of_g"),
+    [
+        # Logits real (2, 0), generated (-2, 1). Hinge: mean(0, 1) + mean(0, 2) = 1.5; G: -mean(-2, 1) = 0.5.
+        ("hinge", 1.5, 0.5),
+        # Squares: mean(1, 1) + mean(4, 1) = 3.5; G: mean(9, 0) = 4.5.
+        ("least_squares", 3.5, 4.5),
+        # softplus: mean(0.126928, 0.693147) + mean(0.126928, 1.313262); G: mean(2.126928, 0.313262).
+        ("non_saturating", 1.130132, 1.220095),
+    ],
+)
+def test_hand_values_of_each_form(form, of_d, of_g):
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 1.0])
+    assert discriminator_loss(real, fake, form).item() == pytest.approx(of_d, abs=1e-5)
+    assert generator_loss(fake, form).item() == pytest.approx(of_g, abs=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_chance_is_the_least_that_a_constant_answer_costs(form):
+    answers = torch.linspace(-3, 3, 601)
+    costs = [discriminator_loss(x[None], x[None], form).item() for x in answers]
+    assert min(costs) == pytest.approx(FORMS[form].chance, abs=1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_pulls_real_up_and_generated_down_and_g_the_other_way(form):
+    real, fake = (torch.zeros(3, requires_grad=True) for _ in range(2))
+    discriminator_loss(real, fake, form).backward()
+    own = torch.zeros(3, requires_grad=True)
+    generator_loss(own, form).backward()
+    assert (real.grad < 0).all()
+    # Least squares' 0 for generated frames is met at logit 0 already
+    assert (fake.grad > 0).all() if form != "least_squares" else (fake.grad == 0).all()
+    assert (own.grad < 0).all()
+
+
+def test_an_unknown_form_is_refused():
+    with pytest.raises(ValueError, match=r"critics\.form: 'wgan' is unknown; allowed: non_saturating, hinge"):
+        discriminator_loss(torch.zeros(1), torch.zeros(1), "wgan")

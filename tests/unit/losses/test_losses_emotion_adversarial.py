@@ -67,3 +67,15 @@ def test_gradcheck():
 def test_wrong_input_is_refused(logits, emotion, message):
     with pytest.raises(ValueError, match=message):
         select_branch(logits, emotion)
+
+
+def test_real_frames_of_other_classes_are_judged_by_their_own_branch():
+    real, fake = torch.tensor([[9.0, 0.0]]), torch.tensor([[0.0, 9.0]])
+    loss = emotion_discriminator_loss(real, fake, torch.tensor([0]), torch.tensor([1]), "least_squares")
+    assert loss.item() == 1  # (0 - 1)^2 of branch 1, 0^2 of branch 0
+
+
+def test_the_form_reaches_both_losses():
+    logits, emotion = torch.tensor([[0.5, 7.0]]), torch.tensor([0])
+    assert emotion_generator_loss(logits, emotion, "hinge").item() == -0.5
+    assert emotion_discriminator_loss(logits, logits, emotion, form="hinge").item() == 2

@@ -142,3 +142,52 @@ def test_wrong_input_is_refused():
             loss(_values(0, width), _values(1, width), empty)
         with pytest.raises(ValueError, match="does not start with the mask's"):
             loss(_values(0, width), _values(1, width), MASK[:, :2])
+
+
+FOUR = torch.tensor([[[0.0, 0.0], [0.6, 0.8], [0.3, -0.4], [0.0, 1.0]]])
+REAL = torch.ones(1, 4, dtype=torch.bool)
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [("norm", [0, 1, 0.5, 1]), ("max", [0, 0.8, 0.4, 1]), ("arousal", [0, 0.8, 0.4, 1])],
+)
+def test_definitions_of_intensity_by_hand(definition, expected):
+    assert intensity(FOUR, definition)[0].tolist() == pytest.approx(expected)
+
+
+def test_max_and_arousal_differ_where_valence_is_the_larger():
+    va = torch.tensor([[-0.9, 0.2]])
+    assert [intensity(va, name).item() for name in ("max", "arousal")] == pytest.approx([0.9, 0.2])
+
+
+def test_forms_of_the_loss_leave_out_what_they_say():
+    predicted = FOUR * torch.tensor([1.0, 0.5])
+    # Squares: arousal's halves are off by 0, 0.4, 0.2, 0.5: 0.45 / 4.
+    mse = va_loss(predicted, FOUR, REAL, "mse").item()
+    assert mse == pytest.approx(0.1125, abs=1e-6)
+    with_ccc, whole = (va_loss(predicted, FOUR, REAL, form).item() for form in ("mse_ccc", "mse_pcc_ccc"))
+    assert whole == pytest.approx(with_ccc, abs=1e-4)  # perfectly correlated: only the CCC minds the scale
+    assert with_ccc > mse + 0.01
+
+
+def test_intensity_as_target_does_not_mind_the_direction():
+    turned = FOUR.flip(-1) * torch.tensor([-1.0, 1.0])
+    assert va_loss(turned, FOUR, REAL, "mse", "norm").item() == pytest.approx(0, abs=1e-12)
+    assert va_loss(turned, FOUR, REAL, "mse").item() > 0.1
+    # Doubled: intensities 2, 1, 2 for 1, 0.5, 1: (1 + 0.25 + 1) / 4.
+    assert va_loss(2 * FOUR, FOUR, REAL, "mse", "norm").item() == pytest.approx(0.5625)
+
+
+@pytest.mark.parametrize("definition", ["norm", "max", "arousal"])
+def test_norm_loss_goes_by_the_definition(definition):
+    e = torch.zeros(1, 4, 3)
+    wanted = intensity(FOUR, definition).square().mean().item()
+    assert norm_loss(e, FOUR, REAL, definition).item() == pytest.approx(wanted)
+
+
+def test_unknown_forms_and_definitions_are_refused():
+    with pytest.raises(ValueError, match=r"loss\.inten_form: 'huber' is unknown; allowed: mse_pcc_ccc"):
+        va_loss(FOUR, FOUR, REAL, "huber")
+    with pytest.raises(ValueError, match=r"loss\.intensity: 'sum' is unknown; allowed: norm, max, arousal"):
+        intensity(FOUR, "sum")

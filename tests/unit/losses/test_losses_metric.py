@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from eap.losses.metric import EPSILON, metric_loss, pool_embeddings
+from eap.losses.metric import EPSILON, contrastive_loss, metric_loss, pool_embeddings
 
 MASK = torch.tensor([[True, True, False], [True, False, False]])
 AUDIO = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -146,3 +146,39 @@ def test_wrong_input_is_refused(change, message):
     arguments = {"audio_BD": AUDIO, "visual_BD": VISUAL, "emotion_B": torch.tensor([0, 1, 1]), "include_B": ALL}
     with pytest.raises(ValueError, match=message):
         metric_loss(**{**arguments, "margin": 1.0, **change})
+
+
+def test_contrastive_hand_value():
+    # Cosines of voice 0 (1, 0) with the faces: 0, 1, -1; of voice 2 (0, 1): 1, 0, 0. Classes 0, 0, 1; temperature 1.
+    # Voice 0: -(log(1 / Z) + log(e / Z)) / 2, Z = 1 + e + 1/e = 4.086161: 1.407606 - 0.5. Voice 2: log(e + 2).
+    loss = contrastive_loss(AUDIO, VISUAL, torch.tensor([0, 0, 1]), torch.tensor([True, False, True]), 1.0)
+    assert loss.item() == pytest.approx((0.907606 + 1.551445) / 2, abs=1e-5)
+
+
+def test_contrastive_is_smallest_where_voice_and_face_agree():
+    emotion = torch.tensor([0, 1, 2])
+    agreeing, other = torch.eye(3), torch.eye(3).roll(1, 0)
+    loss = contrastive_loss(agreeing, agreeing, emotion, ALL, 0.1)
+    assert 0 <= loss < 1e-3 < contrastive_loss(agreeing, other, emotion, ALL, 0.1)
+
+
+def test_contrastive_teaches_the_voice_only_and_passes_gradcheck():
+    audio, visual = (_embeddings(i, 3, 4, dtype=torch.float64).requires_grad_() for i in range(2))
+    emotion = torch.tensor([0, 1, 1])
+    contrastive_loss(audio, visual, emotion, ALL, 0.5).backward()
+    assert audio.grad.abs().sum() > 0
+    assert visual.grad is None
+    assert torch.autograd.gradcheck(lambda a: contrastive_loss(a, visual.detach(), emotion, ALL, 0.5), audio)
+
+
+def test_contrastive_without_an_anchor_is_zero_with_a_graph():
+    audio = AUDIO.clone().requires_grad_()
+    loss = contrastive_loss(audio, VISUAL, torch.tensor([0, 1, 1]), ~ALL, 1.0)
+    loss.backward()
+    assert loss.item() == 0
+    assert (audio.grad == 0).all()
+
+
+def test_a_temperature_that_is_not_positive_is_refused():
+    with pytest.raises(ValueError, match=r"temperature: must be positive, got 0; see loss\.temperature"):
+        contrastive_loss(AUDIO, VISUAL, torch.tensor([0, 1, 1]), ALL, 0)

@@ -36,3 +36,22 @@ def test_every_layer_is_spectrally_normalised():
     ]
     assert len(norms) == 5
     assert norms == pytest.approx([1] * 5, abs=0.05)
+
+
+def test_projection_shares_one_head_and_adds_a_vector_per_class():
+    torch.manual_seed(0)
+    critic, frames = Discriminator(4, 3, "projection").eval(), torch.randn(2, 3, 32, 32)
+    logits = critic(frames)
+    assert logits.shape == (2, 3, 2, 2)
+    features = critic.layers[:-1](frames)
+    vectors = critic.classes.weight[:, :, 0, 0]
+    expected = critic.layers[-1](features) + torch.einsum("nchw,kc->nkhw", features, vectors)
+    torch.testing.assert_close(logits, expected)
+    assert critic.layers[-1].bias.shape == (1,)
+
+
+def test_projection_has_fewer_parameters_than_branches():
+    def count(head):
+        return sum(p.numel() for p in Discriminator(4, 8, head).parameters())
+
+    assert count("multi_branch") - count("projection") == 7 * (9 * 32 + 1) - 8 * 32

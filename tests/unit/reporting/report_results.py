@@ -91,6 +91,7 @@ def make_results(root: Path, seeds: tuple[int, ...] = (0, 1), lmd_generated: flo
         write_probes(folder, seed)
     write_table(root / "controls" / "base" / "scores.parquet", "scores", _scores(None, 0, lmd_generated))
     write_table(root / "controls" / "base" / "curves.parquet", "curves", _curves(None))
+    write_table(root / "controls" / "base" / "offsets.parquet", "offsets", _offsets())
     compare(SimpleNamespace(seeds=seeds), BASE_ONLY, root)
     return root
 
@@ -112,6 +113,13 @@ def _write_data(folder: Path) -> None:
     names = ("speaker_id", "n_frames", "made_from", "shape")
     rows = [dict(zip(names, (*shape, [0.0] * 136), strict=True)) for shape in shapes]
     write_table(folder / "shapes.parquet", "shapes", rows)
+
+
+def _offsets() -> list[dict]:
+    """Every lag is found in the first test clip; in the second one is missed by a frame."""
+    return [{"clip_id": clip, "speaker_id": speaker, "emotion": emotion, "injected": offset,
+             "found": offset + (clip == ODD_CLIP and offset == 6)}
+            for clip, speaker, emotion, _ in TEST_CLIPS for offset in range(-6, 7)]  # fmt: skip
 
 
 def strongest(clip: dict) -> int:

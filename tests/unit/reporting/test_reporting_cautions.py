@@ -21,16 +21,31 @@ def found(histories: Histories | None = None, **changes: list[dict[str, Any]]) -
     base = {"experiment": "base", "variant": "generated", "other": "base", "other_variant": "still"}
     rows: dict[str, list[dict[str, Any]]] = {
         "clips": [{"clip_id": "a", "status": "used"}],
-        "scores": [{"variant": "generated", "metric": "lmd", "value": 1.0}],
+        "scores": [{"variant": "generated", "metric": "lmd", "value": 1.0, "clip_id": str(i)} for i in range(16)],
         "summary": [{"experiment": "base", "variant": "generated", "metric": name} for name in METRICS],
         "comparisons": [{**base, "metric": "lmd", "verdict": "better"}],
         "splits": [{"clip_id": str(i), "speaker_id": str(i % 8), "split": "test"} for i in range(16)],
         "experiments": [{"experiment": "base"}],
+        "offsets": [{"clip_id": "a", "injected": 3, "found": 3}],
     }
     tables = {name: table(name, own) for name, own in (rows | changes).items()}
     own = SimpleNamespace(own_summary=tables["summary"], histories=histories or {}, **tables)
-    told = cautions(own, (0, 1, 2))
+    told = cautions(own, (0, 1, 2), SimpleNamespace(syncnet="a.model", emonet=None, lpips="b.pth", inception=None))
     return {caution.title: caution for caution in told}
+
+
+def test_an_expert_that_misses_lags_is_a_serious_matter() -> None:
+    assert not found()["Sync expert"].serious
+    missed = found(offsets=[{"clip_id": "a", "injected": 3, "found": 2}])["Sync expert"]
+    assert missed.serious
+    assert "exactly in 0\u00a0% of 1 test clip of real video" in missed.text
+    assert found(offsets=[{"clip_id": "a", "injected": 3, "reason": "silent"}])["Sync expert"].serious
+
+
+def test_scores_that_need_weights_are_named_with_the_key_that_gives_them() -> None:
+    said = found()["Absent"].text
+    assert "EmoNet's judgement of emotion (evaluation.weights.emonet); FID (evaluation.weights.inception)." in said
+    assert "SyncNet" not in said
 
 
 METRICS = ("lmd", "pcc_intensity/era", "ccc_intensity/era")
@@ -61,7 +76,8 @@ def test_where_all_is_well_nothing_is_serious() -> None:
     assert told["Undefined"].text == "No score."
     assert told["Flagged"].text == "No metric: each tells real video from its controls."
     assert told["Small numbers"].text == (
-        "3 seeds, 16 test clips, 8 test speakers; no paired test over 8 speakers can give a p below 0.0078."
+        "3 seeds, 16 of 16 test clips scored, 8 test speakers; 4 primary tests over 8 speakers give a corrected p of "
+        "0.031 at least."
     )
 
 
@@ -86,9 +102,9 @@ def test_flags_are_told_by_group() -> None:
 def test_few_speakers_and_undecided_tests_are_serious() -> None:
     rows = [{"experiment": "x", "variant": "generated", "other": "base", "other_variant": "generated", "metric": "lmd",
              "verdict": verdict} for verdict in ("not distinguishable", "not comparable", "better")]  # fmt: skip
-    told = found(comparisons=rows, splits=[{"clip_id": "a", "speaker_id": "s", "split": "test"}])
+    told = found(comparisons=rows, splits=[{"clip_id": "3", "speaker_id": "s", "split": "test"}])
     assert told["Not distinguishable"].text == (
         "1 of 3 paired tests (0 against controls, 3 between experiments); 1 more compare what cannot be compared."
     )
     assert told["Small numbers"].serious
-    assert "1 test speaker; no paired test over 1 speaker can give a p below 1." in told["Small numbers"].text
+    assert "4 primary tests over 1 speaker give a corrected p of 1 at least." in told["Small numbers"].text

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from report_results import BASE_ONLY, SCORES, make_results
 
-from eap.reporting.comparison import TABLES, compare, incomparable
+from eap.evaluation.statistics import clip_sample
+from eap.reporting.comparison import TABLES, compare, incomparable, rival_rows
 from eap.schemas import read_table, write_table
 from eap.stage import StageError
 
@@ -76,6 +77,25 @@ def test_a_pair_is_tested_on_the_same_clips_and_two_speakers_are_too_few(results
     assert (row.n_speakers, row.n_clips, row.n_seeds) == (2, 2, 2)
     assert row.verdict == "not distinguishable"
     assert "2 speakers and" in row.reason
+
+
+def test_what_is_asked_first_is_corrected_alone() -> None:
+    """Eight speakers who agree: p = 2 / 256 = 0.0078. Of three primary metrics 3 x that passes, of forty others not."""
+
+    def scored(metric: str, shift: float) -> dict:
+        rows = [{"seed": seed, "clip_id": f"{who}/1", "speaker_id": who, "value": i + shift}
+                for seed in (0, 1) for i, who in enumerate("abcdefgh")]  # fmt: skip
+        return {("generated" if shift else "still", metric): clip_sample(pd.DataFrame(rows))}
+
+    names = ["lmd", "opening_correlation", "lse_d_expert", *(f"other{i}" for i in range(40))]
+    samples = {key: one for name in names for shift in (0.0, -0.5) for key, one in scored(name, shift).items()}
+    rows = pd.DataFrame(rival_rows("base", samples)).set_index("metric")
+    assert rows.p.unique() == pytest.approx([2 / 256])
+    assert rows.p_holm["lmd"] == pytest.approx(3 * 2 / 256)
+    assert rows.p_holm["other3"] == pytest.approx(40 * 2 / 256)
+    assert (rows.verdict["lmd"], rows.family["lmd"]) == ("better", "primary")
+    assert (rows.verdict["other3"], rows.family["other3"]) == ("not distinguishable", "secondary")
+    assert "8 speakers and 40 tests cannot give less than 0.31" in rows.reason["other3"]
 
 
 def test_generated_is_tested_against_its_rivals(results: Path) -> None:

@@ -59,4 +59,4 @@ def test_every_table_of_numbers_can_be_saved(html: str) -> None:
     tables = re.findall(r"<table([^>]*)>", html)
     unsaved = [attributes for attributes in tables if "data-csv" not in attributes]
     assert sorted(unsaved) == [' class="downloads"', ' class="sheet"']
-    assert html.count("data:application/gzip;base64,") == 13
+    assert html.count("data:application/gzip;base64,") == 14

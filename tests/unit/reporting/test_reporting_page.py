@@ -179,6 +179,26 @@ def test_same_input_gives_the_same_page_and_a_small_one(results: Path, html: str
     assert len(html.encode()) < 4 / 3 * media + 700_000
 
 
+def test_disk_use_of_each_stage_stands_there(results: Path, html: str) -> None:
+    folders = (
+        "ant",
+        "comparison",
+        "controls",
+        "data",
+        "data/audio",
+        "data/frames",
+        "era",
+        "evaluation",
+        "student",
+        "sync",
+    )
+    table = html.split("<summary>Disk use")[1].split("</table>")[0]
+    shown = dict(re.findall(r'<td class="id">([^<]+)</td><td>([\d.]+)</td>', table))
+    assert sorted(shown) == sorted(folders)
+    frames = sum(path.stat().st_size for path in (results / "data" / "frames").iterdir())
+    assert shown["data/frames"] == f"{frames / 1e6:.2f}"
+
+
 def test_result_names_its_files_and_counts(results: Path, tmp_path: Path) -> None:
     page = tmp_path / "index.html"
     result = build_report(report_config(), results, page)

@@ -34,6 +34,12 @@ def test_critics_that_know_nothing_or_everything(critic, loss, expected):
     assert raised({f"train/{critic}": loss}) == ({f"{critic}_{expected}"} if expected else set())
 
 
+@pytest.mark.parametrize(("form", "loss"), [("hinge", 2.0), ("least_squares", 0.5), ("non_saturating", 2 * LN2)])
+def test_chance_is_that_of_the_form(form, loss):
+    assert judge({"train/discriminator": loss}, form)["discriminator_at_chance"]
+    assert not judge({"train/discriminator": 0.7 * loss}, form)["discriminator_at_chance"]
+
+
 @pytest.mark.parametrize(("motion", "alarm"), [(0.0, True), (0.05, True), (0.3, False), (1.1, False)])
 def test_frames_that_stand_still(motion, alarm):
     assert raised({"validation/motion": motion}) == ({"frames_constant"} if alarm else set())

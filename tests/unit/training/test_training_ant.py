@@ -8,15 +8,17 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_data import EMOTIONS, PRESETS, sections, tiny_config
+from tiny_data import EMOTIONS, PRESETS, SPLIT_OF, sections, tiny_config
 
 from eap.config import load_config
 from eap.data.windows import WindowSampler
+from eap.digest import file_sha256
 from eap.losses.objective import ANT_TERMS
 from eap.schemas import read_table
 from eap.stage import StageError, no_log
 from eap.training.ant import AntPhase, train_ant
 from eap.training.build import load_student
+from eap.training.checkpoint import read_record
 from eap.training.reconstruction import build_reconstruction
 
 SHORT = {
@@ -103,14 +105,16 @@ def test_generates_neutral_frames(student_file, batch):
 
 def test_renders_some_times_of_a_long_window(student_file, batch):
     """What is rendered at a time is what the whole window's motion says there, beside the target of that time."""
-    phase = make(student_file, {"model": {"dropout": 0.0}, "ant": {"frames": 2, "rendered_frames": 1}})
-    whole = make(student_file, {"model": {"dropout": 0.0}}).generate(batch)[0]
-    few, shape, shown = phase.generate(batch)
+    phase = make(student_file, {"model": {"dropout": 0.0}})
+    times = torch.tensor([[1], [0]])
+    whole = phase.generate(batch)[0]
+    few, shape, _ = phase.generate(
+        replace(batch, rendered_BR=times, target_BRCHW=batch.target_BRCHW[[0, 1], [1, 0]][:, None])
+    )
     assert few.shape == (2, 1, 3, 32, 32)
     assert torch.equal(shape, phase.motion(batch)[2])  # L_shape is of all times
     for b in range(2):
-        (t,) = (t for t in range(2) if torch.equal(batch.target_BTCHW[b, t], shown.target_BTCHW[b, 0]))
-        torch.testing.assert_close(few[b, 0], whole[b, t], atol=1e-3, rtol=0)
+        torch.testing.assert_close(few[b, 0], whole[b, times[b, 0]], atol=1e-3, rtol=0)
 
 
 def test_overfits_one_batch(student_file, batch):
@@ -118,7 +122,7 @@ def test_overfits_one_batch(student_file, batch):
 
     def distance():
         with torch.no_grad():
-            return (phase.generate(batch)[0] - batch.target_BTCHW).abs().mean().item()
+            return (phase.generate(batch)[0] - batch.target_BRCHW).abs().mean().item()
 
     start, first = distance(), phase.step(batch, 0)
     for i in range(1, 90):
@@ -165,7 +169,7 @@ def test_validation_changes_nothing(student_file, batch):
     assert phase.validate([]) == {}
 
 
-@pytest.mark.parametrize("field", ["target_BTCHW", "content_mel_BTMW"])
+@pytest.mark.parametrize("field", ["target_BRCHW", "content_mel_BTMW"])
 def test_a_loss_that_is_not_finite_stops_at_once(student_file, batch, field):
     phase = make(student_file)
     before = weights(phase.ant)
@@ -259,3 +263,43 @@ def test_code_is_part_of_a_checkpoints_identity(tiny_data, student_file, tmp_pat
 
 def test_w_e_is_still_zero(ant_file):
     assert not load_file(ant_file)["ant.style_emotion.weight"].any()
+
+
+def test_a_run_may_start_from_another_ant(tiny_data, student_file, ant_file, tmp_path):
+    """With a rate of nearly 0 it also ends there; the record names the file by its digest."""
+    none = {"epochs": 1, "warmup_steps": 0, "lr": 1e-12, "lr_motion": 1e-12, "lr_discriminator": 1e-12}
+    tensors, _ = train(tiny_data, student_file, tmp_path, {"ant": SHORT["ant"] | none | {"start_from": str(ant_file)}})
+    given = load_file(ant_file)
+    learnt = [key for key in given if "weight_u" not in key and not key.startswith("critic.layers") and "_v" not in key]
+    for key in learnt:
+        torch.testing.assert_close(tensors[key], given[key], atol=1e-6, rtol=0)
+    assert read_record(tmp_path / "model.safetensors", "train-ant")["start_from"] == file_sha256(ant_file)
+
+
+@pytest.mark.parametrize(
+    ("start_from", "overrides", "said"),
+    [
+        ("absent.safetensors", {}, r"ant\.start_from: absent\.safetensors is not a file; train it first"),
+        (None, {"audio": {"content_context": 1}}, r"was trained with audio = "),
+        (None, {"model": {"heads": 1}}, r"was trained with model = "),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(tiny_data, student_file, ant_file, tmp_path, start_from, overrides, said):
+    ant = SHORT["ant"] | {"start_from": start_from or str(ant_file)}
+    with pytest.raises(StageError, match=said):
+        train(tiny_data, student_file, tmp_path, {"ant": ant, **overrides})
+
+
+def test_augmented_voices_are_trained_on_but_not_validated_on(tiny_data, student_file, tmp_path, monkeypatch):
+    calls = []
+
+    def watched(batch, section, max_abs, rng):
+        calls.append((batch.clip_ids, rng.random()))
+        return batch
+
+    monkeypatch.setattr("eap.training.ant.augment_voice", watched)
+    train(tiny_data, student_file, tmp_path, {"ant": SHORT["ant"] | {"epochs": 1, "mel_noise": 0.1}})
+    held_out = {clip_id for clip_id, split in SPLIT_OF.items() if split == "validation"}
+    assert len(calls) >= 5
+    assert len({chance for _, chance in calls}) >= 5  # another draw at each step
+    assert not held_out.intersection(clip_id for ids, _ in calls for clip_id in ids)

@@ -35,6 +35,12 @@ def test_model_file_round_trip(tmp_path):
         read_record(tmp_path / "m.safetensors", "train-ant")
 
 
+def test_a_model_file_is_as_readable_as_other_files(tmp_path):
+    save_model(tmp_path / "m.safetensors", {"net": nn.Linear(2, 2)}, {})
+    (tmp_path / "other").touch()
+    assert (tmp_path / "m.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_values_that_no_shape_shows_are_compared(tmp_path):
     trained = tiny_config()
     record = {"config": trained.model_dump(mode="json")}
@@ -168,3 +174,36 @@ def test_what_comes_before_a_run_is_kept_until_its_own_first_checkpoint(tmp_path
     assert torch.equal(again.weight, module.weight)
     checkpoint.save(1, [])
     assert list(tmp_path.iterdir()) == [checkpoint.path]
+
+
+class Malicious:
+    """Unpickled, it would create a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("kind", ["code", "text", "cut off"])
+def test_a_checkpoint_that_is_none_is_refused_and_runs_nothing(tmp_path, kind):
+    checkpoint = Checkpoint(tmp_path, "run", {"net": nn.Linear(2, 2)}, {})
+    checkpoint.save(3, [])
+    whole = checkpoint.path.read_bytes()
+    if kind == "code":
+        torch.save({"step": 3, "history": Malicious(tmp_path / "pwned")}, checkpoint.path)
+    else:
+        checkpoint.path.write_bytes(b"not a checkpoint" if kind == "text" else whole[: len(whole) // 2])
+    with pytest.raises(StageError, match=r"not a checkpoint of this program.*remove it, then training starts anew"):
+        checkpoint.resume()
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_model_that_is_a_pickle_is_refused_and_runs_nothing(tmp_path):
+    torch.save({"net.weight": Malicious(tmp_path / "pwned")}, tmp_path / "m.safetensors")
+    with pytest.raises(StageError, match=r"m\.safetensors: not a model file"):
+        load_model(tmp_path / "m.safetensors", {"net": nn.Linear(2, 2)})
+    with pytest.raises(StageError, match=r"m\.safetensors: not a model file"):
+        read_record(tmp_path / "m.safetensors", "test")
+    assert not (tmp_path / "pwned").exists()

@@ -13,8 +13,6 @@ from eap.stage import no_log
 from eap.training.checkpoint import Checkpoint
 from eap.training.engine import (
     LOG_EVERY,
-    at_times,
-    choose_times,
     frozen,
     optimise,
     run_steps,
@@ -190,22 +188,6 @@ def test_one_real_frame_of_each_clip():
     assert set(drawn[:, 0].tolist()) == {0, 1, 2, 3, 4}
     assert set(drawn[:, 1].tolist()) == {5, 6}
     assert set(drawn[:, 2].tolist()) == {14}
-
-
-def test_chosen_times_are_distinct_ordered_and_valid_first():
-    torch.manual_seed(0)
-    mask = torch.tensor([[True] * 8, [True] * 3 + [False] * 5])
-    seen = set()
-    for _ in range(60):
-        index = choose_times(mask, 3)
-        assert index.shape == (2, 3)
-        assert (index.diff(dim=1) > 0).all()
-        assert index[1].tolist() == [0, 1, 2]
-        seen |= set(index[0].tolist())
-    assert seen == set(range(8))
-    assert choose_times(mask, 9)[0].tolist() == list(range(8))
-    values = torch.arange(16.0).view(2, 8)
-    assert at_times(values, torch.tensor([[1, 3], [0, 7]])).tolist() == [[1, 3], [8, 15]]
 
 
 def test_optimise_takes_one_step():

@@ -123,7 +123,7 @@ def test_d_e_learns_each_sample_on_its_own_branch(student_file, batch):
 def test_step_b_moves_f_theta_phi_only(student_file, batch):
     phase = make(student_file)
     before = {name: weights(m) for name, m in phase.modules.items()}
-    seen_before = phase.features(batch.target_BTCHW)
+    seen_before = phase.features(batch.target_BRCHW)
     values, seen = phase._backbone_step(batch)
     assert set(values) == {"inten", "cls"}
     assert moved(phase, before) == {"backbone", "theta", "phi"}
@@ -333,3 +333,58 @@ def test_another_seed_or_configuration_starts_anew(tiny_data, student_file, ant_
 def test_ant_of_another_architecture_is_refused(tiny_data, student_file, ant_file, tmp_path):
     with pytest.raises(StageError, match=r"was trained with model = .*now says"):
         train(tiny_data, student_file, ant_file, tmp_path, SHORT | {"model": {"layers": 2}})
+
+
+def steps(student_file, batch, overrides, count=1):
+    """A phase after some steps, and what moved."""
+    phase = make(student_file, overrides)
+    before = {name: weights(module) for name, module in phase.modules.items()}
+    for number in range(count):
+        losses = phase.step(batch, number)
+    return phase, before, losses
+
+
+def test_a_frozen_ant_opens_its_doors_and_nothing_else(student_file, batch):
+    phase, before, _ = steps(student_file, batch, {"era": {"ant": "frozen"}}, 2)
+    changed = {key for key, value in phase.ant.state_dict().items() if not torch.equal(value, before["ant"][key])}
+    assert changed == {"style_emotion.weight", "shape_emotion.weight"}
+    assert {"emotion_encoder", "backbone", "theta", "phi", "critic", "emotion_critic"} <= moved(phase, before)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"critics": {"form": "hinge"}},
+        {"critics": {"form": "least_squares", "emotion_head": "projection"}},
+        {"loss": {"metric_form": "contrastive"}},
+        {"loss": {"inten_form": "mse"}},
+        {"loss": {"inten_form": "mse_ccc"}},
+        {"loss": {"inten_target": "intensity", "intensity": "max", "decode": 0}},
+        {"loss": {"intensity": "arousal"}},
+        {"model": {"convolution": "separable"}},
+    ],
+    ids=str,
+)
+def test_every_switch_changes_what_is_learnt(student_file, batch, overrides):
+    _, _, plain = steps(student_file, batch, None)
+    phase, before, losses = steps(student_file, batch, overrides)
+    assert all(math.isfinite(value) for value in losses.values())
+    assert {name for name in plain if losses[name] != plain[name]}
+    assert moved(phase, before) == set(phase.modules) - (
+        {"psi"} if overrides.get("loss", {}).get("decode") == 0 else set()
+    )
+
+
+def test_critics_may_see_any_real_frame(student_file, store, batch):
+    sampler = WindowSampler(store, "train", EMOTIONS, 3, tiny_config().audio, 0.75, others=True)
+    with_others = sampler.emotional_batch(0, 0, 4)
+    assert with_others.other_BCHW.shape == with_others.source_BCHW.shape
+    phase = make(student_file, {"critics": {"real": "any"}})
+    seen = []
+    phase.emotion_critic.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    assert math.isfinite(phase.step(with_others, 0)["emotion_discriminator"])
+    assert torch.equal(seen[0], with_others.other_BCHW)
+    part = with_others.rows(slice(1, 3)).to("cpu")
+    assert torch.equal(part.other_emotion_B, with_others.other_emotion_B[1:3])
+    with pytest.raises(ValueError, match=r"critics\.real 'any': the batch brings no other frames"):
+        phase.step(batch, 0)

@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from face_alignment.models import FAN
+from safetensors.torch import save_file
 from tiny_data import tiny_config
+from torchvision.models import VGG19_Weights
 
+from eap.digest import file_sha256
 from eap.losses.lip import lip_loss
 from eap.losses.perceptual import pyramid
 from eap.stage import StageError
 from eap.training.bench import random_batch
 from eap.training.build import load_student
-from eap.training.reconstruction import build_reconstruction, load_imagenet_vgg19
+from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256, load_imagenet_vgg19
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def against(frames, mask=MASK):
     """The batch whose targets are these frames."""
     torch.manual_seed(0)
     batch = random_batch(tiny_config(), *mask.shape)
-    return replace(batch, target_BTCHW=frames, mask_BT=mask)
+    return replace(batch, target_BRCHW=frames, mask_BT=mask)
 
 
 def test_equal_frames_lose_nothing(reconstruction, clip):
@@ -88,19 +92,64 @@ def test_vgg_weights_that_are_not_there_are_named(student_file):
         build_reconstruction(config, load_student(student_file, tiny_config()))
 
 
-def test_vgg_weights_that_cannot_be_fetched_are_named(monkeypatch):
-    def refuse(*_, **__):
-        raise OSError("no route")
-
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
-    with pytest.raises(StageError, match=r"could not be fetched \(no route\); download https://.*perceptual\.path"):
-        load_imagenet_vgg19(None)
+def test_vgg_weights_that_cannot_be_fetched_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    section = vgg19(url="http://127.0.0.1:9/vgg19-dcbb9e9d.pth")
+    with pytest.raises(StageError, match=r"VGG19 could not be fetched .*; download http://127.*perceptual\.path"):
+        load_imagenet_vgg19(section)
 
 
-def test_vgg_weights_from_a_local_file(tmp_path, monkeypatch):
+def vgg19(**keys):
+    """Section `perceptual` with the ImageNet VGG19."""
+    return tiny_config({"perceptual": {"network": "vgg19", "weights": "imagenet", **keys}}).perceptual
+
+
+def test_the_address_of_vgg19_is_torchvisions() -> None:
+    assert VGG19_Weights.IMAGENET1K_V1.url == vgg19().url
+    assert vgg19().url.endswith(f"-{vgg19().sha256}.pth")
+
+
+def test_vgg_weights_from_a_local_file(tmp_path):
     path = tmp_path / "vgg.pth"
     torch.save({"x": torch.ones(2)}, path)
-    with pytest.raises(StageError, match=r"has SHA-256 [0-9a-f]{12}\.\.\., not dcbb9e9d\.\.\.; download"):
-        load_imagenet_vgg19(str(path))
-    monkeypatch.setattr("eap.training.reconstruction.file_sha256", lambda _: "dcbb9e9d" + 56 * "0")
-    assert torch.equal(load_imagenet_vgg19(str(path))["x"], torch.ones(2))
+    with pytest.raises(StageError, match=r"has SHA-256 [0-9a-f]{64}, but perceptual\.sha256 is dcbb9e9d; download"):
+        load_imagenet_vgg19(vgg19(path=str(path)))
+    own = vgg19(path=str(path), sha256=file_sha256(path))
+    assert torch.equal(load_imagenet_vgg19(own)["x"], torch.ones(2))
+    save_file({"x": torch.ones(2)}, tmp_path / "vgg.safetensors")
+    assert torch.equal(
+        load_imagenet_vgg19(vgg19(path=str(tmp_path / "vgg.safetensors"), sha256=None))["x"], torch.ones(2)
+    )
+
+
+class Constant(torch.nn.Module):
+    """Stands for FAN: its points move with the picture's mean."""
+
+    def forward(self, frames_NCHW):
+        return frames_NCHW.mean((1, 2, 3))[:, None, None].expand(-1, 68, 2) * 10
+
+
+def test_fan_takes_the_students_place_under_l_lip_alone(student_file, clip):
+    student = load_student(student_file, tiny_config())
+    other = clip.flip(1).clone().requires_grad_()
+    plain = Reconstruction(student, None, 3).terms(other, against(clip))
+    by_fan = Reconstruction(student, None, 3, Constant()).terms(other, against(clip))
+    distance = 10 * 2**0.5 * (other.mean((2, 3, 4)) - clip.mean((2, 3, 4))).abs().mean()
+    assert by_fan["lip"].item() == pytest.approx(distance.item(), rel=1e-4)
+    assert by_fan["per"].item() == pytest.approx(plain["per"].item())
+    by_fan["lip"].backward()
+    assert other.grad.abs().sum() > 0
+
+
+def test_fan_is_built_from_a_checked_file_and_recorded(student_file, tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "fan.tar"
+    torch.save(FAN(4).state_dict(), path)
+    config = tiny_config(
+        {"loss": {"lip_estimator": "fan"}, "landmarks": {"fan": {"path": str(path), "sha256": file_sha256(path)}}}
+    )
+    judges = build_reconstruction(config, load_student(student_file, tiny_config()))
+    assert torch.equal(judges.fan.network.l3.bias, torch.load(path, weights_only=True)["l3.bias"])
+    assert not any(p.requires_grad for p in judges.parameters())
+    assert judges_sha256(config) == {"fan": file_sha256(path)}
+    assert judges_sha256(tiny_config()) == {}

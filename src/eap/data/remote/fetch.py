@@ -12,7 +12,6 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from urllib3.util import Retry
 from eap.data.listing import head_fault
 from eap.files import write_text
 from eap.stage import StageError
+from eap.urls import fill_in, mask
 
 CHUNK_BYTES = 1 << 16
 """Read at a time, and so the most that is lost when a connection is cut."""
@@ -162,9 +162,11 @@ def check_space(folder: Path, n_bytes: float) -> None:
 def _get(session: requests.Session, url: str, timeout_s: float, headers: dict[str, str]) -> requests.Response:
     """The answer to a GET, its body unread; `FetchError` for anything but content."""
     try:
-        response = session.get(url, headers=headers, stream=True, timeout=timeout_s)
+        response = session.get(fill_in(url), headers=headers, stream=True, timeout=timeout_s)
     except requests.RequestException as error:
-        raise FetchError(f"no answer ({error})") from error
+        raise FetchError(f"no answer ({mask(str(error))})") from None  # its traceback would show the URL as asked for
+    except ValueError as error:
+        raise StageError(f"download.mirror: {error}") from None
     if response.status_code not in (200, 206, 416):
         response.close()
         raise FetchError(f"answers {response.status_code} {response.reason}")
@@ -280,5 +282,6 @@ def _total(response: requests.Response) -> int | None:
     return int(total) if total.isdigit() else None
 
 
-say_line: Say = partial(print, flush=True)
-"""Says a line at once, into a log file too."""
+def say_line(line: str) -> None:
+    """Say a line at once, into a log file too."""
+    print(mask(line), flush=True)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from eap.data.emonet import EmoNet, load_emonet
+from eap.data.weights import load_state, read_state
 from eap.evaluation.frechet import InceptionFeatures
 from eap.evaluation.perceptual import PerceptualDistance
 from eap.evaluation.score.settings import WEIGHTS, Settings
@@ -39,14 +35,10 @@ def check_weights(settings: Settings) -> None:
 
 @cache
 def load_syncnet(path: Path) -> FoldedSyncNet:
-    """The published network; a `ValueError` if the file holds another one."""
+    """The published network; a `StageError` if the file holds another one."""
     network = SyncNet()
-    try:
-        # A plain dict: where the file counts no batches, torch then fills the counters of batch normalisation in
-        network.load_state_dict(dict(read_state(path)))
-    except RuntimeError as error:
-        raise ValueError(f"the weights of another network ({str(error).splitlines()[1].strip()})") from error
-    return FoldedSyncNet(network.eval())
+    load_state(network, path, "wanted: the published syncnet_v2.model")
+    return FoldedSyncNet(network)
 
 
 @cache
@@ -58,22 +50,11 @@ def load_emotions(path: Path) -> EmoNet:
 @cache
 def load_lpips(path: Path) -> PerceptualDistance:
     """LPIPS on the given AlexNet."""
-    return PerceptualDistance(read_state(path))
+    return PerceptualDistance(read_state(path, "wanted: AlexNet's"))
 
 
 @cache
 def load_inception(path: Path) -> InceptionFeatures:
     """FID's Inception; read here first, since torch-fidelity would unpickle anything."""
-    read_state(path)
+    read_state(path, "wanted: Inception's")
     return InceptionFeatures(path)
-
-
-def read_state(path: Path) -> Mapping[str, Tensor]:
-    """A file's state dict; nothing else is unpickled. A `ValueError` if it holds none."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        raise ValueError(f"not a file of weights ({(str(error).splitlines() or ['empty'])[0]})") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"holds a {type(state).__name__}, not a state dict")
-    return state

@@ -103,6 +103,11 @@ class Pair:
                 )
         if not np.isfinite(self.landmarks[0] + self.landmarks[1]).any():
             raise MediaError("no frame shows a face in both videos")
+        if apart := int(_apart(*self.landmarks).sum()):
+            raise MediaError(
+                f"in {apart} of {len(self.landmarks[0])} frames the two faces lie more than a face's width apart: are "
+                "there several people in the picture? Cut the videos so that each shows one face"
+            )
 
     def face_crops(self) -> tuple[np.ndarray, np.ndarray]:
         """Faces of both videos, RGB uint8 ``[n_frames, 256, 256, 3]``, one fixed square per video."""
@@ -144,3 +149,10 @@ def _opened(name: str, path: Path) -> Source:
 
 def _square(landmarks_TP2: np.ndarray) -> CropBox:
     return crop_box(landmarks_TP2[np.isfinite(landmarks_TP2).all((1, 2))], CROP_SCALE)
+
+
+def _apart(reference_TP2: np.ndarray, generated_TP2: np.ndarray) -> np.ndarray:
+    """Bool ``[T]``: frames in which the faces' centres are further apart than the reference's face is wide."""
+    width_T = np.linalg.norm(reference_TP2[:, 16] - reference_TP2[:, 0], axis=-1)
+    apart_T = np.linalg.norm(reference_TP2.mean(1) - generated_TP2.mean(1), axis=-1)
+    return apart_T > width_T  # a comparison with NaN is false

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,16 +20,34 @@ import torch
 
 from eap.digest import file_sha256, git_sha
 from eap.evaluation.score.clip import ABSENT_FILE, Job, make_job, score_clip
+from eap.evaluation.score.controls import score_controls
 from eap.evaluation.score.networks import check_weights
 from eap.evaluation.score.pair import Task
 from eap.evaluation.score.settings import Settings, protocol
 from eap.evaluation.score.summary import clip_row, summarise, unpaired_row
+from eap.evaluation.score.table import one_line
 from eap.files import write_text
 from eap.schemas import write_table
 from eap.stage import StageError
 
 Say = Callable[[str], None]
 CLIPS, SUMMARY, KEPT = "clips.parquet", "summary.json", "kept"
+
+
+def score_all(
+    tasks: Sequence[Task], unpaired: dict[str, str], out: Path, settings: Settings, jobs: int, say: Say, controls: bool
+) -> dict[str, Any]:
+    """`score_folders`, and with `controls` the controls of the references beside it, in the same summary."""
+    summary = score_folders(tasks, unpaired, out, settings, jobs, say)
+    if not controls:
+        return summary
+
+    def score(own: list[Task], folder: Path) -> dict[str, Any]:
+        return score_folders(own, {}, folder, settings, jobs, lambda line: say(f"control {folder.name}: {line}"))
+
+    summary |= score_controls(tasks, out, settings, score)
+    write_text(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    return summary
 
 
 def score_folders(
@@ -57,13 +78,13 @@ def score_folders(
     records: dict[str, dict[str, Any]] = {}
     todo = [job for job in planned if job.stale]
     say(f"{len(planned)} pairs, {len(planned) - len(todo)} of them scored before, {len(unpaired)} videos unpaired")
+    started = time.monotonic()
     for number, (job, record) in enumerate(_score(todo, jobs), start=1):
         records[job.task.clip_id] = record
         row = clip_row(job.task, record)
-        say(
-            f"[{number}/{len(todo)}] {job.task.clip_id}: {row['status']}"
-            + (f" ({row['reason']})" if row["reason"] else "")
-        )
+        reason = f" ({row['reason']})" if row["reason"] else ""
+        left = _left(time.monotonic() - started, number, len(todo))
+        say(f"[{number}/{len(todo)}, {left} left] {one_line(job.task.clip_id)}: {row['status']}{reason}")
     for job in planned:
         if not job.stale:
             records[job.task.clip_id] = score_clip(job)
@@ -75,6 +96,11 @@ def score_folders(
     write_table(out / CLIPS, "score_clips", rows, config=summary["protocol"], metadata={"eap.protocol": told})
     write_text(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def _left(elapsed_s: float, done: int, total: int) -> str:
+    """The time that the rest will take at the speed so far, as h:mm:ss."""
+    return str(timedelta(seconds=round(elapsed_s / done * (total - done))))
 
 
 def _score(todo: list[Job], jobs: int) -> Iterator[tuple[Job, dict[str, Any]]]:
@@ -101,6 +127,8 @@ def _score(todo: list[Job], jobs: int) -> Iterator[tuple[Job, dict[str, Any]]]:
 
 
 def _limit_threads(threads: int) -> None:
+    """In a worker. Ctrl-C reaches it too: the clip at hand is finished and kept, the main process starts no other."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)
 

@@ -12,6 +12,7 @@ from eap.evaluation.face_track import PUBLISHED_MIN_TRACK
 from eap.evaluation.frechet import FEW_FRAMES, MIN_FRAMES
 from eap.evaluation.identity import EVERY, MODEL_FILE
 from eap.evaluation.syncnet import FPS, MAX_OFFSET, SAMPLE_RATE
+from eap.evaluation.weights import WEIGHTS, WeightFile
 from eap.stage import StageError
 
 SIZE_PX = 256
@@ -28,51 +29,6 @@ MAX_S = 120.0
 Crop = Literal["whole", "face"]
 SyncProtocol = Literal["whole", "track"]
 Voice = Literal["generated", "reference"]
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """Weights that a user has and no package carries."""
-
-    name: str
-    option: str
-    url: str
-    sha256: str
-    """Of the published file: all 64 digits, or as many as its name tells."""
-
-    @property
-    def absence(self) -> str:
-        """Why metrics are absent without it."""
-        return f"no weights of {self.name}: download {self.url} and give its path with {self.option}"
-
-
-WEIGHTS = {
-    "syncnet": WeightFile(
-        "SyncNet v2",
-        "--syncnet-weights",
-        "http://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model",
-        "961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
-    ),
-    "emonet": WeightFile(  # the same as in preset paper, which a test holds
-        "EmoNet, 8 classes",
-        "--emonet-weights",
-        "https://raw.githubusercontent.com/face-analysis/emonet/49eef301513686d6cfd8304682d3ba7216baf398/pretrained/"
-        "emonet_8.pth",
-        "52918cffba56f31886e6959f6837266a5f7ef5c0a552baf4c6dabe1e8fa9bc97",
-    ),
-    "lpips": WeightFile(
-        "torchvision's AlexNet, LPIPS's backbone",
-        "--lpips-weights",
-        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-        "7be5be79",
-    ),
-    "inception": WeightFile(
-        "torch-fidelity's Inception, FID's network",
-        "--inception-weights",
-        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
-        "6726825d",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -130,7 +86,7 @@ def protocol(settings: Settings) -> dict[str, Any]:
         "picture": _picture(settings),
         "landmarks": {"model": "dlib 68 points, HOG detector, every frame", "sha256": file_sha256(predictor_path())},
         "lmd": "mean distance of points 48-67, px at 256; frames with both faces (coverage)",
-        "psnr": "RGB, per frame, then mean",
+        "psnr": "RGB, per frame, then mean over the frames that differ",
         "ssim": "RGB, Gaussian 11 x 11 of sigma 1.5, per frame, then mean",
         "lpips": "v0.1, AlexNet, per frame, then mean",
         "fid": f"2048 features of all frames; none below {MIN_FRAMES} frames on each side, flagged below {FEW_FRAMES}",

@@ -33,6 +33,8 @@ def measure(pair: Pair) -> Measured:
     else:
         start, frames = track_frames(pair.generated, pair.settings.min_track)
     pcm16 = speaker.pcm16[start * SAMPLES_PER_FRAME :]
+    if not pcm16.any():
+        raise MediaError(f"{pair.settings.voice}: the sound is silence; lips cannot be in time with it")
     try:
         scores = score_sync(load_syncnet(pair.settings.syncnet.path), frames, pcm16)
     except ValueError as error:

@@ -75,3 +75,16 @@ def test_every_sentence_of_every_corpus_can_be_said() -> None:
         to_visemes(said.phonemes)  # raises on an unknown phoneme
         lengths.append(len(said.phonemes))
     assert np.std(lengths) > 3  # of varied rhythm: their lengths alone say that
+
+
+@pytest.mark.parametrize("sentence", [1, 10, 11, 20, 26])
+def test_no_word_is_lost_where_everything_changes_at_once(sentence: int) -> None:
+    """Sentences of which espeak-ng said a few sounds, or silence, when pitch, range and speed changed at each word."""
+    words = SENTENCES[sentence].split()
+    shaped = [Prosody(0.10 + 0.02 * i, -0.10 + 0.03 * i, -0.02 - 0.01 * i) for i in range(len(words))]
+    for person in (0, 1):
+        voice = make_identity(0, person).voice
+        said, plain = speak(words, shaped, voice), speak(words, [Prosody()] * len(words), voice)
+        assert len(said.phonemes) >= 0.85 * len(plain.phonemes)
+        assert np.abs(said.waveform).max() > 0.1
+        assert len(said.waveform) > 0.7 * len(plain.waveform)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bad_server import Served, serving
 
-from eap.data.remote.fetch import CHUNK_BYTES, FetchError, Patience, RemoteFile, check_space, fetch, read_text
+from eap.data.remote.fetch import CHUNK_BYTES, FetchError, Patience, RemoteFile, check_space, fetch, read_text, say_line
 from eap.stage import StageError
 
 CONTENT = np.random.default_rng(0).bytes(5 * CHUNK_BYTES + 123)
@@ -157,3 +157,25 @@ def test_short_texts_come_from_the_first_that_has_them():
         assert read_text((f"{base}/a.json", f"{base}/b.json"), session, QUICK) == "{}"
         with pytest.raises(FetchError, match="404"):
             read_text((f"{base}/a.json",), session, QUICK)
+
+
+def test_a_token_reaches_the_server_and_nothing_else(tmp_path, monkeypatch, capsys):
+    """It is asked for by name, so that neither what is returned nor what is said or left behind holds it."""
+    monkeypatch.setenv("EAP_TEST_TOKEN", "s3cret")
+    said = []
+    with serving({"s3cret/a.mp4": Served(CONTENT)}) as base:
+        url = f"{base}/${{EAP_TEST_TOKEN}}/a.mp4"
+        assert _fetch(tmp_path, f"{base}/${{EAP_TEST_TOKEN}}/b.mp4", url, said=said) == url
+    assert (tmp_path / "a.mp4").read_bytes() == CONTENT
+    with pytest.raises(StageError) as caught:  # nobody listens there any more
+        _fetch(tmp_path / "again", url)
+    for line in (*said, str(caught.value)):
+        say_line(line)
+    assert "404" in said[0]
+    assert "s3cret" not in "".join(said) + str(caught.value) + capsys.readouterr().out
+    assert not any(b"s3cret" in path.read_bytes() for path in tmp_path.rglob("*.json"))
+
+
+def test_a_token_that_is_not_set_is_named(tmp_path):
+    with pytest.raises(StageError, match=r"download\.mirror: .*variable EAP_TEST_ABSENT is not set"):
+        _fetch(tmp_path, "http://${EAP_TEST_ABSENT}@localhost/a.mp4")

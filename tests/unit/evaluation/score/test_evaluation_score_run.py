@@ -16,6 +16,7 @@ from torchvision.models import alexnet
 from typer.testing import CliRunner
 
 from eap.cli import app
+from eap.evaluation.score import run
 from eap.evaluation.score.clip import make_job, read_record, score_clip
 from eap.evaluation.score.networks import check_weights
 from eap.evaluation.score.pair import Task
@@ -91,16 +92,85 @@ def test_a_rerun_scores_only_what_changed(tmp_path: Path, clip, talking, setting
     told: list[str] = []
     first = score_folders(tasks, {}, tmp_path / "out", settings(), 1, told.append)
     assert first["counts"] == {"clips": 2, "scored": 2, "partial": 0, "failed": 0}
-    assert "[2/2]" in told[-1]
+    assert "[2/2, 0:00:00 left]" in told[-1]
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/kept").iterdir()}
     assert score_folders(tasks, {}, tmp_path / "out", settings(), 1, told.append) == first
     assert told[-1] == "2 pairs, 2 of them scored before, 0 videos unpaired"
     clip(tasks[0].generated, np.ascontiguousarray(talking[0][:, :, ::-1]))
     changed = score_folders(tasks, {}, tmp_path / "out", settings(), 1, told.append)
-    assert told[-1].startswith("[1/1] one: scored")
+    assert told[-1].startswith("[1/1, 0:00:00 left] one: scored")
     assert changed["metrics"]["lmd"]["value"] > first["metrics"]["lmd"]["value"] + 1
     touched = [p.name for p, then in kept.items() if p.stat().st_mtime_ns != then]
     assert touched == ["one.json"]
+
+
+def test_two_processes_score_as_one_does(tmp_path: Path, clip, talking, settings, silent) -> None:
+    tasks = [
+        Task(name, clip(tmp_path / f"r/{name}.mkv", talking[0][:8]), clip(tmp_path / f"g/{name}.mkv", frames))
+        for name, frames in (("one", talking[0][:8] // 2), ("two", talking[0][8:]))
+    ]
+    (tmp_path / "g/three.mkv").write_bytes(b"no video")
+    tasks.append(Task("three", tasks[0].reference, tmp_path / "g/three.mkv"))
+    told: list[str] = []
+    alone = score_folders(tasks, {}, tmp_path / "alone", settings(), 1, silent)
+    together = score_folders(tasks, {}, tmp_path / "together", settings(), 2, told.append)
+    assert together == alone
+    assert together["counts"] == {"clips": 3, "scored": 2, "partial": 0, "failed": 1}
+    assert sorted(line.split()[0] for line in told[1:]) == ["[1/3,", "[2/3,", "[3/3,"]
+    files = [read_table(tmp_path / name / "clips.parquet", "score_clips") for name in ("alone", "together")]
+    pd.testing.assert_frame_equal(*files)
+
+
+def test_the_exit_code_says_whether_anything_failed(tmp_path: Path, clip, talking) -> None:
+    for folder in ("r", "g"):
+        clip(tmp_path / folder / "one.mkv", talking[0][:6])
+    assert _score(tmp_path).exit_code == 0
+    clip(tmp_path / "r" / "two.mkv", talking[0][:6])
+    assert _score(tmp_path).exit_code == 3  # a reference without a generated video
+    assert _score(tmp_path, "--min-track", "3").exit_code == 2
+    (tmp_path / "g/one.mkv").unlink()
+    done = _score(tmp_path)
+    assert isinstance(done.exception, StageError)  # which `eap` turns into one message and exit code 1
+    assert "holds no video" in str(done.exception)
+
+
+def test_what_was_scored_before_an_interruption_is_kept(
+    tmp_path: Path, clip, talking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/one.mkv", "a/two.mkv", "b/three.mkv"):
+        clip(tmp_path / "r" / name, talking[0][:4])
+        clip(tmp_path / "g" / name, talking[0][4:8])
+
+    def interrupted(job):
+        if job.task.clip_id == "a/two":
+            raise KeyboardInterrupt
+        return score_clip(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "score_clip", interrupted)
+        done = _score(tmp_path)
+    assert done.exit_code == 130
+    assert f"what was scored is kept in {tmp_path}/out: the same command goes on from there" in done.output
+    assert not (tmp_path / "out/summary.json").exists()
+    again = _score(tmp_path)
+    assert again.exit_code == 0
+    assert "3 pairs, 1 of them scored before, 0 videos unpaired" in again.output
+
+
+def test_silence_and_two_faces_are_no_scores(tmp_path: Path, clip, talking, settings, syncnet_file) -> None:
+    frames = talking[0][:8]
+    given = find_weights("syncnet", syncnet_file)
+    quiet = clip(tmp_path / "quiet.mkv", frames, np.zeros(8 * 640, np.float32))
+    task = Task("quiet", clip(tmp_path / "r.mkv", frames), quiet)
+    groups = score_clip(make_job(task, settings(syncnet=given), tmp_path, {task.reference: "1", quiet: "2"}))["groups"]
+    assert groups["sync"]["fault"] == "generated: the sound is silence; lips cannot be in time with it"
+    empty = np.full_like(frames, 127)
+    left, right = (np.concatenate(halves, axis=2) for halves in ((frames, empty), (empty, frames)))
+    task = Task("apart", clip(tmp_path / "left.mkv", left), clip(tmp_path / "right.mkv", right))
+    groups = score_clip(make_job(task, settings(), tmp_path, {task.reference: "1", task.generated: "2"}))["groups"]
+    assert groups["lips"]["fault"].startswith("in 8 of 8 frames the two faces lie more than a face's width apart")
+    assert "fault" in groups["identity"]
+    assert "fault" not in groups["image"]
 
 
 def test_new_weights_add_their_metrics_and_leave_the_others(tmp_path: Path, clip, settings, syncnet_file) -> None:
