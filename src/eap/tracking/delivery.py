@@ -28,7 +28,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
 from eap.digest import text_digest
-from eap.tracking.pending import Cursor, cursor_path, read_cursor, unsent, write_cursor, writer_is_gone
+from eap.tracking.pending import Cursor, cursor_path, logs, read_cursor, write_cursor, writer_is_gone
 from eap.tracking.registry import register
 from eap.tracking.run_log import file_state
 
@@ -65,6 +65,7 @@ class Delivery:
     def __init__(self, folder: Path, uri: str, name: str, say: Say) -> None:
         self.folder, self.uri, self.name, self.say = folder, uri, name, say
         self._client: MlflowClient | None = None
+        self._settled: set[Path] = set()
         self._experiments: dict[str, str] = {}
         self._parents: dict[tuple[str, str], str] = {}
 
@@ -83,12 +84,15 @@ class Delivery:
         Exception
             Whatever the store raised when it did not answer: the cursors say how far it came.
         """
-        waiting = unsent(self.folder, self.name)
-        if waiting:
-            _ = self.client  # what it says against the store is no run's fault
-        for log in waiting:
+        for log in logs(self.folder):
+            if log in self._settled:
+                continue
             path = cursor_path(log, self.name)
             cursor = read_cursor(path)
+            if cursor.done or cursor.refused is not None:
+                self._settled.add(log)
+                continue
+            _ = self.client  # what it says against the store is no run's fault
             if log.stat().st_size == cursor.offset and not writer_is_gone(log, cursor.offset):
                 continue
             try:
