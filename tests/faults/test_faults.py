@@ -145,12 +145,11 @@ def test_full_disk(undisturbed: Chain, checkout: Checkout, tmp_path: Path, small
 
 
 def _fill(ballast: Path) -> None:
-    with open(ballast, "wb") as file:
+    with open(ballast, "wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
             try:
                 while True:
                     file.write(b"\0" * size)
-                    file.flush()
             except OSError:
                 continue
 
