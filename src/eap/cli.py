@@ -592,6 +592,23 @@ def card(
 
 
 @app.command()
+def results(
+    preset: Annotated[str, typer.Option(help="Name of the preset that was run.")],
+    root: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Its results.")] = Path("results"),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of results.md and results.json.")] = Path("docs"),
+    seeds: Annotated[str, typer.Option(help="Seeds that were run, as snakemake takes them; empty: the preset's.")] = "",
+) -> None:
+    """Write what was asked for beside what was measured: results.md and results.json."""
+    from eap.reporting.targets import write_results
+
+    chosen = f" 'seeds={seeds}'" if seeds else ""
+    option = f" --seeds '{seeds}'" if seeds else ""
+    run = f"snakemake --cores 2 --config preset={preset}{chosen} -- all"
+    write_results(root, preset, f"{run}\npython -m eap results --preset {preset}{option}", out)
+    typer.echo(f"{out / 'results.md'} written")
+
+
+@app.command()
 def synthesize(
     checkpoint: Annotated[Path, typer.Option(help="The model that train-era wrote.")],
     image: Annotated[Path, typer.Option(help="A picture with a face from the front, of any expression.")],

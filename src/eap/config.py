@@ -365,6 +365,9 @@ class EraConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps that render nothing, before the others")
     warmup_batch_size: Annotated[int, Field(ge=2)]
     lr_warmup: PositiveFloat
+    lr_motion: NonNegativeFloat = Field(
+        description="in the warm-up, of ANT's way from voice to landmarks: emotional voices are new to it; 0: it rests"
+    )
     ant: Literal["tuned", "frozen"] = Field(description="frozen: of ANT only W_e and H_e learn")
     neutralization: bool = Field(description="cross-emotion sources; false: the target clip's own")
     p_emotional_source: Probability

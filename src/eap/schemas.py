@@ -263,8 +263,11 @@ SCHEMAS: dict[str, pa.Schema] = {
         found=pa.int32(),
         reason=pa.string(),
     ),
-    # judge "points": (valence, arousal) = row -1 + sum over rows of feature x coefficients (eap.evaluation.points)
-    "judge": _schema(feature=pa.int32(), valence=pa.float64(), arousal=pa.float64(), n_frames=pa.int64()),
+    # judge "points" (eap.evaluation.points.Fitted). name: mean; basis (a principal direction each); valence, arousal,
+    # "class NAME": weights. split: of the clips it was fitted on
+    "judge": _schema(
+        row=pa.int32(), name=pa.string(), values=pa.list_(pa.float64()), split=pa.string(), n_frames=pa.int64()
+    ),
     # -- all experiments and seeds: results/comparison/ --------------------------------------------------------------
     # what ran: data, student, sync, ant, controls name the experiment whose files this one uses (its own, or those of
     # an earlier one that made them from the same values). changes: JSON, key -> value where it differs from "base"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,14 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from eap.data.clip_landmarks import detect_landmarks
 from eap.data.emonet import EmoNet
 from eap.data.phantom.identity import make_identity
 from eap.data.phantom.render import Renderer
 from eap.data.phantom.take import act
+from eap.evaluation.frechet import FEATURES, InceptionFeatures
 from eap.evaluation.identity import EVERY, embed_faces
 from eap.evaluation.image import psnr, ssim
 from eap.evaluation.lip_distance import lmd
@@ -133,6 +137,7 @@ def _metric_speeds(frames: np.ndarray, rounds: int) -> dict[str, float]:
         "ssim": (lambda: ssim(other, frames), len(frames)),
         "identity": (lambda: embed_faces(frames[::EVERY], points[::EVERY]), len(frames)),
         "lpips": (_lpips(other[:some], frames[:some]), some),
+        "fid": (_fid(frames[:some]), some),
         "emotion": (_emotion(frames[:some]), some),
     }
     return {name: round(n / _median(rounds, task), 1) for name, (task, n) in tasks.items()}
@@ -141,6 +146,22 @@ def _metric_speeds(frames: np.ndarray, rounds: int) -> dict[str, float]:
 def _lpips(generated: np.ndarray, reference: np.ndarray) -> Callable[[], object]:
     distance = PerceptualDistance(torchvision.models.alexnet(weights=None).state_dict())
     return lambda: distance(generated, reference)
+
+
+class _BlankInception(FeatureExtractorInceptionV3):
+    """FID's network as it is before weights are loaded."""
+
+    def load_state_dict(self, *_: Any, **__: Any) -> None:
+        """Keep the random ones."""
+
+
+def _fid(frames: np.ndarray) -> Callable[[], object]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "inception.pth")
+        torch.save({}, path)
+        torch.save(_BlankInception("inception-v3-compat", [str(FEATURES)], str(path)).state_dict(), path)
+        features = InceptionFeatures(path)
+    return lambda: features(frames)
 
 
 def _emotion(frames: np.ndarray) -> Callable[[], object]:

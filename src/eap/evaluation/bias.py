@@ -6,7 +6,6 @@ g = 0 nothing but a neutral face should be left, so real neutral clips of the sa
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,14 +76,12 @@ def read_rows(
         "variant": variant, "clip_id": clip.clip_id, "speaker_id": clip.speaker_id, "emotion": clip.emotion,
         "level": setup.level(clip.clip_id), "n": len(frames_THWC), **row,
     }  # fmt: skip
-    classes = Counter(setup.face.see(frames_THWC)[1].tolist())
-    predicted = setup.config.emotions[classes.most_common(1)[0][0]]
     return [
         {
             **common,
             "judge": judged.judge,
             **{quantity: judged.mean(quantity) for quantity in ("valence", "arousal", "intensity")},
-            "predicted": predicted if judged.judge == "era" else None,
+            "predicted": judged.named,
         }
         for judged in setup.judges.judge(clip, variant, frames_THWC, landmarks)
     ]

@@ -40,7 +40,8 @@ class Judges:
         """
         found = [] if self.face is None else [self.see(clip, variant, frames_THWC)]
         shape = self.store.shape(clip.speaker_id)
-        found.append(Judged(clip, variant, "points", self.points(landmarks_TP2, shape)))
+        va_T2, shown = self.points(landmarks_TP2, shape)
+        found.append(Judged(clip, variant, "points", va_T2, class_T=np.full(len(va_T2), shown, object)))
         if np.isfinite(self.store.deviation_scale):
             deviation = smoothed_deviation(landmarks_TP2, shape, self.points.fps) / self.store.deviation_scale
             found.append(Judged(clip, variant, "landmarks", None, np.clip(deviation, 0, 1)))

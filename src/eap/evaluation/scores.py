@@ -37,6 +37,11 @@ class Judged:
     class_T: np.ndarray | None = None
     """The emotion that it names in each frame; None for a judge that names none."""
 
+    @property
+    def named(self) -> str | None:
+        """The emotion that it names in most frames."""
+        return None if self.class_T is None else Counter(self.class_T.tolist()).most_common(1)[0][0]
+
     def read(self, quantity: str) -> np.ndarray | None:
         """The judge's ``[T]`` values, or None if this judge does not read the quantity."""
         if self.va_T2 is None:
@@ -139,8 +144,7 @@ def accuracy_rows(judged: Iterable[Judged], labelled: bool, level: str | None = 
     rows = []
     for one in judged:
         if one.class_T is not None:
-            shown = Counter(one.class_T.tolist()).most_common(1)[0][0]
-            value = float(shown == one.clip.emotion) if labelled else float("nan")
+            value = float(one.named == one.clip.emotion) if labelled else float("nan")
             values = [(f"emotion_accuracy/{one.judge}", value, "the clip has no emotion label", len(one.clip))]
             rows += score_rows(one.clip, one.variant, values, level)
     return rows

@@ -19,6 +19,14 @@ SHAPE_SCALE = 0.1
 """Canonical units per unit of the shape layers' output: about how far speech and emotion move a point."""
 
 
+def unit_components(e: Tensor) -> Tensor:
+    """e, whose norm is an intensity of 0 .. 1 whatever its width D, times sqrt(D): components of about 1.
+
+    The doors' weights then have to grow to about 1, not to sqrt(D), for which Adam needs sqrt(D) times as many steps.
+    """
+    return e * e.shape[-1] ** 0.5
+
+
 @dataclass(frozen=True)
 class Identity:
     """The source face as ANT sees it."""
@@ -35,8 +43,9 @@ class Identity:
 class ANT(nn.Module):
     """Convolution and transformer layers (KNOWN) around a generator; the graph is CHOSEN (method 2, ADR 3 and 20).
 
-    The style of frame i is ``s_i = W_m m_i + W_e e_i``. W_e has no bias and starts at zero, so that e = 0 *is* neutral.
-    The deviation of frame i's landmarks from the person's neutral shape is ``H m_i + H_e e_i`` in the same manner.
+    The style of frame i is ``s_i = W_m m_i + W_e e_i`` (e in `unit_components`). W_e has no bias and starts at zero, so
+    that e = 0 *is* neutral. The deviation of frame i's landmarks from the person's neutral shape is ``H m_i + H_e e_i``
+    in the same manner.
 
     Parameters
     ----------
@@ -138,7 +147,7 @@ class ANT(nn.Module):
         """How far m_i and e_i move the landmarks from the neutral shape: ``[B, T, 68, 2]``, canonical units."""
         deviation = self.shape_motion(motion_BTD)
         if emotion_BTD is not None:
-            deviation = deviation + self.shape_emotion(emotion_BTD)
+            deviation = deviation + self.shape_emotion(unit_components(emotion_BTD))
         return SHAPE_SCALE * deviation.unflatten(-1, (N_POINTS, 2))
 
     def render(self, identity: Identity, motion_BTD: Tensor, pose_BTP2: Tensor, emotion_BTD: Tensor | None) -> Tensor:
@@ -146,7 +155,7 @@ class ANT(nn.Module):
         b, t = motion_BTD.shape[:2]
         style = self.style_motion(motion_BTD)
         if emotion_BTD is not None:
-            style = style + self.style_emotion(emotion_BTD)
+            style = style + self.style_emotion(unit_components(emotion_BTD))
         maps = {stride: identity.maps[stride] for stride in (16, *self.generator.skip_strides)}
         guides = None
         if self.warp == "none":

@@ -44,8 +44,9 @@ GROUPS: dict[str, tuple[str, str]] = {
     ),
     "intensity/points": (
         "Emotion, judged by landmarks, fitted",
-        "A linear map from dlib's points (no lips) to valence and arousal, fitted on real training clips: it saw no "
-        "generated frame and took no part in any training. Real video's own score tells how good it is.",
+        "A regression from dlib's points to valence, arousal and class, fitted on real validation clips: it saw no "
+        "generated frame, none of the training or test people, and took no part in any training. Real video's own "
+        "score tells how good it is.",
     ),
     "intensity/landmarks": (
         "Emotion, judged by landmarks",

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from eap.data.batch import Batch
-from eap.data.clip_store import ClipStore
+from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
@@ -171,7 +171,7 @@ def _train(
     config: Any, seed: int, data: PreparedData, student: Path, model: Path, history: Path, checkpoints: Path, log: Log
 ) -> StageResult:
     seed_everything(seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
+    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES, pose_shape=config.model.pose_shape)
     section = config.ant
 
     def sampler(split: str, rendered: int) -> WindowSampler:

@@ -46,12 +46,12 @@ def warm_up(
     Parameters
     ----------
     optimizer
-        The warm-up's own; its rate rises and falls in one cycle with its initial rate as the peak (CHOSEN).
+        The warm-up's own; its rates rise and fall in one cycle with their initial values as the peaks (CHOSEN).
     checkpoint
         The run's, of which this is a part.
     """
-    (peak,) = {group["lr"] for group in optimizer.param_groups}
-    schedule = OneCycleLR(optimizer, peak, max(steps, 1))
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    schedule = OneCycleLR(optimizer, peaks, max(steps, 1))
 
     def taken(batch: Any, number: int) -> Mapping[str, float]:
         values = updates.step(step, batch, number)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from eap.data.batch import Batch
-from eap.data.clip_store import ClipStore
+from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
@@ -48,7 +48,7 @@ class EraPhase:
         self.p_zero_emotion = config.era.p_zero_emotion
         self.loss, self.critics = config.loss, config.critics
         self.frozen_ant = config.era.ant == "frozen"
-        self.lr_warmup = config.era.lr_warmup
+        self.lr_warmup, self.lr_motion = config.era.lr_warmup, config.era.lr_motion
         self.era_weights, self.backbone_weights = era_weights(config.loss), backbone_weights(config.loss)
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
@@ -198,10 +198,16 @@ class EraPhase:
     def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
         """Steps that render nothing: the voice's terms with L_shape, and F, theta, phi on real frames. CHOSEN (ADR 21).
 
-        ANT itself rests; what emotion does to its landmarks (H_e) is learnt.
+        What emotion does to ANT's landmarks (H_e) is learnt. ANT itself rests, unless `era.lr_motion` lets its way from
+        voice to landmarks get used to emotional voices (ADR 26).
         """
         era = (self.emotion_encoder, self.backbone, self.theta, self.phi, self.psi, self.ant.shape_emotion)
-        optimizer = Adam([p for module in era for p in module.parameters()], self.lr_warmup)
+        groups = [{"params": [p for module in era for p in module.parameters()], "lr": self.lr_warmup}]
+        if self.lr_motion:
+            resting = {id(p) for p in self.ant.identity_token.parameters()}  # who speaks is no news
+            moving = [p for p in self.ant.motion_parameters() if id(p) not in resting]
+            groups.append({"params": moving, "lr": self.lr_motion})
+        optimizer = Adam(groups)
 
         def step(batch: Batch, number: int) -> dict[str, float]:
             losses, values = self._warm_up_losses(batch)
@@ -209,14 +215,16 @@ class EraPhase:
             self.updates.optimise(losses, optimizer)
             return values
 
-        self.ant.eval()
+        self.ant.train(self.lr_motion > 0)
         warm_up(step, draw, steps, optimizer, self.updates, checkpoint, every)
         self.ant.train()
 
     def _warm_up_losses(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         e, driving = self.hear(batch)
         with torch.no_grad():
-            _, motion = self.motion(batch)
+            identity = self.ant.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
+        with torch.set_grad_enabled(self.lr_motion > 0):
+            motion = self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
         terms = self._heard(batch, e)
         terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
         heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
@@ -284,7 +292,7 @@ def _train(
     log: Log,
 ) -> StageResult:
     seed_everything(seed, config.compute.threads)
-    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
+    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES, pose_shape=config.model.pose_shape)
     section, device = config.era, config.compute.device
 
     def sampler(split: str) -> WindowSampler:

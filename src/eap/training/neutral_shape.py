@@ -21,7 +21,7 @@ from eap.data.pose import to_canonical
 from eap.losses.shape import UNIT_PX
 from eap.models.neutral_shape import NeutralShape
 
-RIDGES = (0.001, 0.003, 0.01, 0.03, 0.1)
+RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Candidates for lambda, as shares of the features' mean sum of squares."""
 MAX_CLIPS = 1000
 """Training clips that are read, at most, evenly spread over their sorted names."""

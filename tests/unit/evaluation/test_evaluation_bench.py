@@ -16,7 +16,7 @@ def test_it_times_every_metric_and_both_scorers(monkeypatch: pytest.MonkeyPatch)
     found = bench.measure(8, 1, 1)
     assert json.loads(json.dumps(found)) == found
     assert set(found["frames_per_s"]) == {
-        *("landmarks", "lmd", "psnr", "ssim", "identity", "lpips", "emotion", "syncnet"),
+        *("landmarks", "lmd", "psnr", "ssim", "identity", "lpips", "fid", "emotion", "syncnet"),
     }
     assert min(found["frames_per_s"].values()) > 0
     assert found["syncnet_speedup"] > 0

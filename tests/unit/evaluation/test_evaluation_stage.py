@@ -150,7 +150,7 @@ def test_identity_is_the_recording_s(scores, clip_id):
 def test_classes_are_named_by_who_names_classes(scores):
     rows = scores[scores.metric.str.startswith("emotion_accuracy/")]
     assert set(zip(rows.variant, rows.metric.str.partition("/")[2], strict=True)) == {
-        *((variant, "era") for variant in (*GENERATED, "real", "reencoded", "still")),
+        *((variant, judge) for variant in (*GENERATED, "real", "reencoded", "still") for judge in ("era", "points")),
         ("generated", "audio"),
     }
     assert set(rows.value) <= {0.0, 1.0}
@@ -188,8 +188,10 @@ def test_the_landmark_judge_agrees_with_its_own_labels_on_real_video(scores):
 def test_judge_points_was_fitted_on_real_clips_and_reads_them(known, scores):
     assert value(scores, "real", "ccc_intensity/points").value > 0.5
     judge = read_table(known[0] / "controls/judge.parquet", "judge")
-    assert judge.feature.tolist() == list(range(-1, 74))
-    assert set(judge.n_frames) == {10 * 6}  # ten training clips of 30 frames, every fifth
+    assert judge.name.tolist()[0] == "mean"
+    assert judge.name.tolist()[-3:] == ["class angry", "class happy", "class neutral"]
+    assert set(judge.split) == {"train"}  # validation holds neutral clips alone
+    assert set(judge.n_frames) == {10 * 10}  # ten clips of 30 frames, every third
 
 
 def test_metrics_are_means_of_the_table(known, scores):
@@ -247,7 +249,8 @@ def test_bias_rows_hold_every_source_gain_and_judge(known):
     assert (made.source_clip_id.str.split("/").str[0] == made.speaker_id).all()
     assert (made.source_clip_id != made.clip_id).all()
     assert set(made.predicted[made.judge == "era"]) <= {"neutral", "happy", "angry"}
-    assert made.predicted[made.judge != "era"].isna().all()
+    assert set(made.predicted[made.judge == "points"]) <= {"neutral", "happy", "angry"}
+    assert made.predicted[made.judge == "landmarks"].isna().all()
     assert made.valence[made.judge == "landmarks"].isna().all()
     assert rows[rows.variant == "real"].empty  # no neutral test clip
 

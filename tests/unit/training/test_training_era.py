@@ -133,7 +133,7 @@ def test_step_b_moves_f_theta_phi_only(student_file, batch):
 
 def test_warm_up_renders_nothing_and_leaves_ant_alone(student_file, batch):
     """What emotion does to the landmarks is learnt (H_e); the rest of ANT and the critics stay as they were."""
-    phase = make(student_file, {"model": {"dropout": 0.0}, "era": {"lr_warmup": 1e-2}})
+    phase = make(student_file, {"model": {"dropout": 0.0}, "era": {"lr_warmup": 1e-2, "lr_motion": 0}})
     before = {name: weights(m) for name, m in phase.modules.items()}
 
     def shape():
@@ -216,11 +216,23 @@ def test_step_moves_everything_and_names_every_term(student_file, batch):
     assert losses["total"] == pytest.approx(total, rel=1e-5)
 
 
+def test_warm_up_lets_the_way_to_the_landmarks_learn_if_asked(student_file, batch):
+    phase = make(student_file, {"model": {"dropout": 0.0}, "era": {"lr_warmup": 1e-2, "lr_motion": 1e-3}})
+    before = {name: weights(m) for name, m in phase.modules.items()}
+    phase.warm_up(lambda number: batch, 3, None, 100)
+    changed = {
+        key.partition(".")[0] for key, p in phase.ant.named_parameters() if not torch.equal(p, before["ant"][key])
+    }
+    assert changed == {
+        "modality", "audio_encoder", "pose_encoder", "transformer", "shape_motion", "shape_emotion"
+    }  # fmt: skip
+
+
 def test_overfits_one_batch(student_file, batch):
     rates = {"lr_ant": 1e-3, "lr_backbone": 2e-3, "lr_heads": 5e-3, "lr_emotion": 3e-3}
     phase = make(student_file, {"model": {"dropout": 0.0}, "era": rates})
     first = phase.step(batch, 0)
-    for i in range(1, 70):
+    for i in range(1, 110):
         last = phase.step(batch, i)
     for term in ("inten", "cls", "real_inten", "real_cls"):
         assert last[term] < 0.5 * first[term], term
@@ -265,6 +277,7 @@ def whole(tiny_data, student_file, ant_file, tmp_path_factory):
 def test_starts_from_ant(student_file, ant_file, tiny_data, tmp_path):
     """With learning rates near zero, ANT and D come out as they went in."""
     rates = {"lr_ant": 1e-30, "lr_backbone": 1e-30, "lr_heads": 1e-30, "lr_emotion": 1e-30, "lr_warmup": 1e-30}
+    rates["lr_motion"] = 0
     tensors, _ = train(tiny_data, student_file, ant_file, tmp_path, {"era": SHORT["era"] | rates | {"epochs": 1}})
     for key, value in load_file(ant_file).items():
         if not key.endswith(("._u", "._v")) and "parametrizations.weight.0" not in key:

@@ -78,13 +78,16 @@ def score_folders(
     records: dict[str, dict[str, Any]] = {}
     todo = [job for job in planned if job.stale]
     say(f"{len(planned)} pairs, {len(planned) - len(todo)} of them scored before, {len(unpaired)} videos unpaired")
-    started = time.monotonic()
+    first_s = 0.0
     for number, (job, record) in enumerate(_score(todo, jobs), start=1):
         records[job.task.clip_id] = record
         row = clip_row(job.task, record)
         reason = f" ({row['reason']})" if row["reason"] else ""
-        left = _left(time.monotonic() - started, number, len(todo))
-        say(f"[{number}/{len(todo)}, {left} left] {one_line(job.task.clip_id)}: {row['status']}{reason}")
+        if number == 1:  # starting the processes says nothing about the speed
+            first_s, left = time.monotonic(), ""
+        else:
+            left = _left(time.monotonic() - first_s, number - 1, len(todo) - number)
+        say(f"[{number}/{len(todo)}{left}] {one_line(job.task.clip_id)}: {row['status']}{reason}")
     for job in planned:
         if not job.stale:
             records[job.task.clip_id] = score_clip(job)
@@ -98,9 +101,9 @@ def score_folders(
     return summary
 
 
-def _left(elapsed_s: float, done: int, total: int) -> str:
-    """The time that the rest will take at the speed so far, as h:mm:ss."""
-    return str(timedelta(seconds=round(elapsed_s / done * (total - done))))
+def _left(elapsed_s: float, done: int, rest: int) -> str:
+    """The time that the rest will take at the speed so far, h:mm:ss."""
+    return f", {timedelta(seconds=round(elapsed_s / done * rest))} left"
 
 
 def _score(todo: list[Job], jobs: int) -> Iterator[tuple[Job, dict[str, Any]]]:
@@ -113,7 +116,7 @@ def _score(todo: list[Job], jobs: int) -> Iterator[tuple[Job, dict[str, Any]]]:
     # spawn: forked children would inherit the threads of ffmpeg, OpenCV and torch in an undefined state
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=partial(_limit_threads, threads)) as pool:
-        pending = {pool.submit(score_clip, job): job for job in todo}
+        pending = {pool.submit(_score_unless_stopped, job): job for job in todo}
         try:
             for done in as_completed(pending):
                 yield pending[done], done.result()
@@ -126,11 +129,26 @@ def _score(todo: list[Job], jobs: int) -> Iterator[tuple[Job, dict[str, Any]]]:
             pool.shutdown(cancel_futures=True)
 
 
+_stopped = False
+"""In a worker: whether Ctrl-C was pressed."""
+
+
+def _score_unless_stopped(job: Job) -> dict[str, Any]:
+    if _stopped:  # the pool has handed out a few clips in advance, which it cannot take back
+        raise InterruptedError("Ctrl-C")
+    return score_clip(job)
+
+
 def _limit_threads(threads: int) -> None:
-    """In a worker. Ctrl-C reaches it too: the clip at hand is finished and kept, the main process starts no other."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker. Ctrl-C reaches it too: the clip at hand is finished and kept, no other is begun."""
+    signal.signal(signal.SIGINT, _stop)
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)
+
+
+def _stop(*_: Any) -> None:
+    global _stopped
+    _stopped = True
 
 
 def _digest(path: Path) -> str:

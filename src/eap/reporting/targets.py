@@ -1,0 +1,144 @@
+"""What was asked for beside what was measured: ``results.md`` and ``results.json``, from the tables of a comparison.
+
+Nothing is computed here but differences: every figure is a row of table "summary" or "probes".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eap.experiments import BASE
+from eap.files import write_text
+from eap.schemas import read_table
+from eap.stage import StageError
+
+COLUMNS = {"real": "real", "still": "still", "shuffled": "shuffled"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on a figure of `collect`; `times` and `plus`: the bound is relative to one of its controls."""
+
+    metric: str
+    at_least: bool
+    bound: float
+    times: str | None = None
+    plus: str | None = None
+
+    def limit(self, row: dict[str, Any]) -> float | None:
+        """The bound in numbers; None where its control has no value."""
+        if self.times or self.plus:
+            control = row[self.times or self.plus]
+            return None if control is None else self.bound * control if self.times else self.bound + control
+        return self.bound
+
+    def text(self, limit: float) -> str:
+        """The bound in words."""
+        relative = f" ({self.bound:g} x {self.times})" if self.times else ""
+        relative = relative or (f" ({self.bound:g} above {self.plus})" if self.plus else "")
+        return f"{'>=' if self.at_least else '<='} {limit:.3g}{relative}"
+
+
+TARGETS = (
+    Target("lmd", False, 0.4, times="still"),
+    Target("opening_correlation", True, 0.8),
+    Target("opening_correlation", True, 0.4, plus="shuffled"),
+    Target("offset_expert", False, 1),
+    Target("opening_amplitude", True, 0.75),
+    Target("width_correlation", True, 0.5),
+    Target("ccc_intensity/audio", True, 0.7),
+    Target("pcc_intensity/audio", True, 0.75),
+    Target("ccc_intensity/points", True, 0.7),
+    Target("pcc_intensity/points", True, 0.75),
+    Target("emotion_accuracy/points", True, 0.8),
+    Target("intensity_excess/points", False, 0.08),
+    Target("source_share valence g=1/points", False, 0.05),
+    Target("source_share arousal g=1/points", False, 0.05),
+    Target("levels_ordered/points", True, 0.95),
+    Target("gains_ordered/points", True, 1),
+)
+"""Bounds on held-out people of the phantom corpus (CHOSEN: the project's own)."""
+
+
+def collect(root: Path) -> dict[str, dict[str, Any]]:
+    """``{metric: {mean, std, n, real, still, shuffled}}`` of the base experiment; null where there is no such value.
+
+    Parameters
+    ----------
+    root
+        Folder ``results`` of a run; n counts seeds.
+    """
+    summary = read_table(root / "comparison/summary.parquet", "summary")
+    probes = read_table(root / "comparison/probes.parquet", "probes")
+    summary, probes = (table[table["experiment"] == BASE] for table in (summary, probes))
+    means = {(row.variant, row.metric): row.mean for row in summary.itertuples()}
+    found = {}
+    for row in summary[summary["variant"] == "generated"].sort_values("metric").itertuples():
+        found[row.metric] = _figure(row) | {c: _known(means.get((v, row.metric))) for c, v in COLUMNS.items()}
+    for row in probes.itertuples():
+        quantity = f" {row.quantity} g={row.gain:g}" if row.probe.endswith("_share") else ""
+        found[f"{row.probe}{quantity}/{row.judge}"] = _figure(row) | dict.fromkeys(COLUMNS)
+    for name, real in (("levels_ordered", "levels_ordered_real"), ("intensity_at_zero", "intensity_real_neutral")):
+        for judge in {name.partition("/")[2] for name in found}:
+            if {f"{name}/{judge}", f"{real}/{judge}"} <= set(found):
+                found[f"{name}/{judge}"]["real"] = found[f"{real}/{judge}"]["mean"]
+    return found
+
+
+def write_results(root: Path, preset: str, command: str, out: Path) -> None:
+    """Write ``results.md`` and ``results.json``; other presets in an existing file of that name are kept.
+
+    Raises
+    ------
+    StageError
+        If the run has no comparison.
+    """
+    if not (root / "comparison/summary.parquet").is_file():
+        raise StageError(f"{root}: no comparison/summary.parquet; run the workflow to its end first")
+    path = out / "results.json"
+    presets = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    presets[preset] = collect(root)
+    write_text(path, json.dumps(presets, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    note = out / f"results-{preset}.txt"
+    notes = [note.read_text(encoding="utf-8").strip(), ""] if note.is_file() else []
+    write_text(out / "results.md", "\n".join(_page(preset, presets[preset], command, notes)) + "\n")
+
+
+def _page(preset: str, found: dict[str, dict[str, Any]], command: str, notes: list[str]) -> list[str]:
+    seeds = max((row["n"] for row in found.values()), default=0)
+    lines = [f"# Results of preset `{preset}`, n = {seeds} {'seed' if seeds == 1 else 'seeds'}", ""]
+    lines += ["Written by the last of these commands, from tables; every figure also stands in `results.json`.", ""]
+    lines += ["```", command, "```", "", *notes]
+    lines += ["| figure | asked | measured | missed by | real | still | shuffled |", "| --- |" + " --- |" * 6]
+    for target in TARGETS:
+        row = found.get(target.metric)
+        limit = None if row is None else target.limit(row)
+        if row is None or limit is None or row["mean"] is None:
+            lines.append(f"| {target.metric} | {target.bound:g} | not measured | | | | |")
+            continue
+        short = limit - row["mean"] if target.at_least else row["mean"] - limit
+        cells = [target.metric, target.text(limit), _text(row["mean"]), _text(short) if short > 0 else "met"]
+        lines.append("| " + " | ".join([*cells, *(_text(row[c]) for c in COLUMNS)]) + " |")
+    lines += ["", "All of them:", "", "| figure | mean | std | n | real | still | shuffled |", "| --- |" + " --- |" * 6]
+    for name, row in found.items():
+        cells = [name, _text(row["mean"]), _text(row["std"]), str(row["n"]), *(_text(row[c]) for c in COLUMNS)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _figure(row: Any) -> dict[str, Any]:
+    return {"mean": _known(row.mean), "std": _known(row.std), "n": int(row.n_seeds)}
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or pd.isna(value) or math.isinf(value) else float(value)
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

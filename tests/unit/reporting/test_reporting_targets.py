@@ -1,0 +1,61 @@
+"""What was asked for beside what was measured."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from eap.reporting.targets import Target, write_results
+from eap.schemas import write_table
+from eap.stage import StageError
+
+
+@pytest.fixture
+def root(tmp_path):
+    def row(variant, metric, mean, std=None):
+        return {"experiment": "base", "variant": variant, "metric": metric, "mean": mean, "std": std, "n_seeds": 1}
+
+    summary = [
+        row("generated", "lmd", 2.5), row("real", "lmd", 1.0), row("still", "lmd", 5.0), row("shuffled", "lmd", 3.0),
+        row("generated", "opening_correlation", 0.9), row("still", "opening_correlation", None),
+        row("shuffled", "opening_correlation", 0.1), {**row("generated", "lmd", 9.0), "experiment": "other"},
+    ]  # fmt: skip
+    common = {"experiment": "base", "judge": "points", "quantity": "intensity", "std": None, "n_seeds": 1}
+    probes = [
+        {**common, "probe": "levels_ordered", "gain": 1.0, "mean": 0.5},
+        {**common, "probe": "levels_ordered_real", "gain": None, "mean": 0.9},
+        {**common, "probe": "source_share", "quantity": "valence", "gain": 1.0, "mean": 0.04},
+    ]
+    write_table(tmp_path / "comparison/summary.parquet", "summary", summary)
+    write_table(tmp_path / "comparison/probes.parquet", "probes", probes)
+    return tmp_path
+
+
+def test_figures_stand_beside_their_controls_and_what_is_missed(root, tmp_path):
+    out = tmp_path / "docs"
+    out.mkdir()
+    (out / "results.json").write_text('{"other": {}}')
+    (out / "results-small.txt").write_text("One seed.")
+    write_results(root, "small", "run it", out)
+    found = json.loads((out / "results.json").read_text())
+    assert set(found) == {"other", "small"}
+    assert found["small"]["lmd"] == {"mean": 2.5, "std": None, "n": 1, "real": 1.0, "still": 5.0, "shuffled": 3.0}
+    assert found["small"]["opening_correlation"]["still"] is None
+    assert found["small"]["levels_ordered/points"]["real"] == 0.9
+    page = (out / "results.md").read_text()
+    assert "n = 1 seed\n" in page
+    assert "One seed." in page
+    assert "| lmd | <= 2 (0.4 x still) | 2.500 | 0.500 | 1.000 | 5.000 | 3.000 |" in page
+    assert "| opening_correlation | >= 0.5 (0.4 above shuffled) | 0.900 | met |" in page
+    assert "| source_share valence g=1/points | <= 0.05 | 0.040 | met |" in page
+    assert "| width_correlation | 0.5 | not measured |" in page
+
+
+def test_a_bound_on_a_control_without_value_is_none():
+    assert Target("x", True, 0.4, plus="shuffled").limit({"shuffled": None}) is None
+
+
+def test_a_run_that_did_not_end(tmp_path):
+    with pytest.raises(StageError, match="run the workflow to its end"):
+        write_results(tmp_path, "small", "run it", tmp_path)
