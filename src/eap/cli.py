@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
 import traceback
@@ -503,7 +504,10 @@ def verify(
         if delete:
             path.unlink()
         typer.echo(f"{path}: damaged: {reason}{'; deleted' if delete else ''}")
-    typer.echo(f"{len(damaged)} damaged tables" + ("; run the workflow again" if damaged and delete else ""))
+    typer.echo(f"{len(damaged)} damaged tables")
+    if damaged and delete:  # Snakemake makes a file that is absent only if it is asked for it, or something needs it
+        paths = " ".join(shlex.quote(str(path)) for path, _ in damaged)
+        typer.echo(f"make them anew: snakemake --cores {N_CORES} all {paths}")
     if damaged and not delete:
         raise typer.Exit(NOT_ALL_SCORED)
 

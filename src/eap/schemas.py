@@ -500,8 +500,8 @@ def _damage(path: str | Path) -> Iterator[None]:
         raise
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(
-            f"{path}: damaged ({str(error).splitlines()[0]}); `eap verify --delete` removes it, and the next run of "
-            "the workflow makes it anew"
+            f"{path}: damaged ({str(error).splitlines()[0]}); `eap verify --delete` removes it, and says what makes "
+            "it anew"
         ) from error
 
 

@@ -256,6 +256,10 @@ def test_damaged_shards(undisturbed: Chain, copy: Chain, how: str) -> None:
         command = [sys.executable, "-m", "eap", "verify", "--delete"]
         done = subprocess.run(command, cwd=copy.folder, capture_output=True, text=True, check=False)
         assert f"{name}/shard=0000.parquet: damaged" in done.stdout
+        asked = f"all results/data/{name}/shard=0000.parquet"
+        assert done.stdout.rstrip().endswith(asked)
+        code, output = copy.run(*asked.split())
+        assert code == 0, output[-3000:]
         copy.complete()
         assert copy.digests() == undisturbed.digests(), name
     TABLE.append((f"shard {how}", len(SHARDS), len(SHARDS), "detected by page digests, removed, rebuilt identically"))
