@@ -42,6 +42,7 @@ def test_every_stage_is_a_command() -> None:
         "bench",
         "phantom",
         "check",
+        "results",
         "runs",
         "score",
         "synthesize",

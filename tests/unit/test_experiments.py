@@ -77,7 +77,11 @@ def test_changes_name_key_and_value() -> None:
 def test_another_preset_keeps_the_runs_own_keys() -> None:
     """The paper's losses and optimizers on the demo's corpus."""
     own = {**DEMO, "seeds": [4], "data": {"dataset": "phantom", "root": "data/phantom", "shards": 2}}
-    own |= {"phantom": {"identities": 12, "takes": 1, "neutral_takes": 4}, "labels": {"source": "phantom"}}
+    own |= {
+        "phantom": {"identities": 12, "takes": 1, "neutral_takes": 4},
+        "labels": {"source": "phantom"},
+        "split": {"test": 0.2},
+    }
     shared = load_experiments(own, PRESETS).base.evaluation.model_dump()
     found = load_experiments({**own, "evaluation": shared, "experiments": {"paper": {"preset": "paper"}}}, PRESETS)
     assert found.configs["paper"].seeds == (4,)

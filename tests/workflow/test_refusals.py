@@ -20,7 +20,7 @@ from workflow_checkout import Checkout
             "{experiments: {mine: {loss: {metrik: 0}}}}",
             ["experiments.mine: ", "loss.metrik: unknown key (value 0)", "allowed here: adv"],
         ),
-        ("{experiments: {mine: {split: {test: 0.4}}}}", ["experiments.mine.split: all experiments share seeds, data"]),
+        ("{experiments: {mine: {split: {test: 0.5}}}}", ["experiments.mine.split: all experiments share seeds, data"]),
     ],
     ids=["keys and types", "contradiction", "unknown key of an experiment", "what experiments share"],
 )

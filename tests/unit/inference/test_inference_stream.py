@@ -81,7 +81,7 @@ def test_the_voices_mean_is_heard_in_a_pass_of_its_own(pooled, scene, block, pie
     torch.testing.assert_close(mean, face.hear_alone(mel, slice(None)).mean(0))
     part, _ = face.hear(mel[10:40], slice(5, 20), mean)
     torch.testing.assert_close(part, whole[15:30], atol=1e-5, rtol=1e-5)
-    assert (face.hear(mel[10:40], slice(5, 20))[0] - whole[15:30]).abs().max() > 1e-3
+    assert (face.hear(mel[10:40], slice(5, 20))[0] - whole[15:30]).abs().max() > 1e-4
 
     crop = np.random.default_rng(5).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     still = still_pose(POSE, SHAPE)(0, 1)[0]

@@ -20,13 +20,13 @@ PRESETS = Path(__file__).parents[3] / "workflow" / "presets"
 
 
 def test_weights_of_the_paper():
-    # KNOWN (suppl. B.2): per = inten = 10, the others 5. CHOSEN: mouth = 0, shape = norm = decode = 1.
+    # KNOWN (suppl. B.2): per = inten = 10, the others 5. CHOSEN: mouth = 0, shape = 3, norm = 20, decode = 1 (ADR 26).
     loss = load_config({}, PRESETS).loss
-    assert ant_weights(loss) == {"lip": 5, "per": 10, "adv": 5, "mouth": 0, "shape": 1}
+    assert ant_weights(loss) == {"lip": 5, "per": 10, "adv": 5, "mouth": 0, "shape": 3}
     assert backbone_weights(loss) == {"inten": 10, "cls": 5}
     assert era_weights(loss) == {
         "lip": 5, "per": 10, "adv": 5, "metric": 5, "inten": 10, "cls": 5, "e_adv": 5, "mouth": 0,
-        "shape": 1, "norm": 1, "decode": 1,
+        "shape": 3, "norm": 20, "decode": 1,
     }  # fmt: skip
 
 

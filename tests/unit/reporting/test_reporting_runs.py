@@ -76,10 +76,12 @@ def test_the_command_reads_files(results: Path) -> None:
 
 
 def test_the_command_reads_mlflow(results: Path, tmp_path: Path) -> None:
-    from eap.tracking import log_summaries
+    from eap.tracking.delivery import Delivery
+    from eap.tracking.run_log import log_summaries
 
     store = f"sqlite:///{tmp_path}/mlflow.db"
-    log_summaries(store, "eap", results / "comparison" / "summary.parquet")
+    log_summaries(tmp_path, "eap", results / "comparison" / "summary.parquet")
+    Delivery(tmp_path, store, store, print).send_all()
     done = CliRunner().invoke(app, ["runs", "--store", store])
     assert done.exit_code == 0, done.output
     assert "2.000" in done.output
