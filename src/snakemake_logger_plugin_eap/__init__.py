@@ -45,4 +45,5 @@ class LogHandler(LogHandlerBase):
 
     def _say(self, text: str | None) -> None:
         if text:
-            print(text, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{text}\n")  # print would write twice, and Snakemake's own lines could come in between
+            sys.stderr.flush()
