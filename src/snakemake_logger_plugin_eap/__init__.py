@@ -45,5 +45,6 @@ class LogHandler(LogHandlerBase):
 
     def _say(self, text: str | None) -> None:
         if text:
-            sys.stderr.write(f"{text}\n")  # print would write twice, and Snakemake's own lines could come in between
+            # One write, on a line of its own: Snakemake's thread writes a line and its end one after the other
+            sys.stderr.write(f"\n{text}\n")
             sys.stderr.flush()
