@@ -22,7 +22,7 @@ LAYERS = (
     ("eap.evaluation",),
     ("eap.reporting",),
     ("eap.tracking", "eap.workflow_bench", "eap.kubernetes_jobs", "eap.doctor"),
-    ("eap.cli", "eap.__main__"),
+    ("eap.cli", "eap.cli_options", "eap.cli_bench", "eap.cli_track", "eap.__main__"),
 )
 MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path

@@ -13,22 +13,33 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from eap.config import Config, ConfigError, deep_merge, json_schema, load_config, load_stage, read_yaml
+from eap import cli_bench, cli_track
+from eap.cli_options import (
+    DELIVERY_S,
+    LOGS,
+    N_CORES,
+    PRESETS,
+    Override,
+    Preset,
+    Presets,
+    Tracking,
+    Workers,
+    configured,
+    store_of,
+)
+from eap.config import ConfigError, json_schema, load_stage, read_yaml
 from eap.experiments import BASE
 from eap.stage import Log, StageError, StageResult, no_log
 from eap.urls import fill_in, mask
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
-track = typer.Typer(no_args_is_help=True, help="Runs on their way to MLflow, and its server.")
-bench = typer.Typer(no_args_is_help=True, help="Measurements, one JSON line each.")
-app.add_typer(bench, name="bench")
-app.add_typer(track, name="track")
+app.add_typer(cli_bench.app, name="bench")
+app.add_typer(cli_track.app, name="track")
 
 ConfigOption = Annotated[str, typer.Option("--config", help="The stage's sections: JSON, or a YAML file's path.")]
 Seed = Annotated[int, typer.Option(help="Seed of this run.")]
@@ -37,35 +48,14 @@ Out = Annotated[Path, typer.Option(dir_okay=False)]
 OutFolder = Annotated[Path, typer.Option(file_okay=False, help="Folder for the stage's tables.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the prepared data.")]
 Checkpoints = Annotated[Path, typer.Option(file_okay=False, help="Folder of resumable checkpoints.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes.")]
-Preset = Annotated[str, typer.Option(help="Preset whose values are taken.")]
-Presets = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the presets.")]
-Override = Annotated[list[str], typer.Option(help="section.key=value on top of the preset; may be repeated.")]
 
-PRESETS = Path("workflow/presets")
-N_CORES = os.cpu_count() or 1
 NOT_ALL_SCORED = 3
 """Exit code of `eap score` if anything failed (1: a fault of what was asked; 2: of the command line)."""
-LOGS = Path("results/tracking")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-DELIVERY_S = 60
-"""Longest wait of a command or workflow for its last lines to reach MLflow; they are kept in any case."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"
 """Of those that torchrun starts; it alone tracks and prints."""
-
-
-@dataclass(frozen=True)
-class Tracking:
-    """Where runs are logged. `parent`: the run that holds all seeds and stages."""
-
-    uri: str | None = None
-    """MLflow store that this process sees to it that its log reaches; None: another process does, or nobody."""
-    experiment: str = "eap"
-    parent: str = BASE
-    log: Path | None = None
-    """Folder of local logs; None: nothing is tracked."""
 
 
 @app.callback()
@@ -130,16 +120,6 @@ def _delivered(tracking: Tracking) -> Iterator[None]:
         yield
     finally:
         typer.echo(mask(wait(tracking.log, tracking.uri, DELIVERY_S, lambda: delivery.poll() is None)))
-
-
-def store_of(tracking: Tracking) -> str:
-    """The store's URI with its secrets filled in."""
-    if tracking.uri is None:
-        raise ConfigError("name the MLflow store: --tracking URI before the command")
-    try:
-        return fill_in(tracking.uri)
-    except ValueError as error:
-        raise ConfigError(f"tracking.uri: {error}") from None
 
 
 @app.command()
@@ -451,7 +431,7 @@ def doctor(
     """Look at what a run needs: versions, cores, GPU, disk, data, weights, MLflow; each with the remedy."""
     from eap.doctor import examine
 
-    findings = examine(_configured(read_yaml(config), presets, override), Path())
+    findings = examine(configured(read_yaml(config), presets, override), Path())
     for finding in findings:
         mark = "ok  " if finding.remedy is None else "FAIL" if finding.fatal else "warn"
         typer.echo(
@@ -684,296 +664,11 @@ def phantom(
     from eap.data.phantom.corpus import render_corpus
     from eap.data.phantom.gallery import write_gallery
 
-    config = _configured(preset, presets, override)
+    config = configured(preset, presets, override)
     made = render_corpus(config.phantom, out, workers)
     typer.echo(f"{out}: {made['n_clips']:.0f} clips, {made['n_frames']:.0f} frames; {made['n_rendered']:.0f} new")
     if picture is not None:
         write_gallery(config.phantom, picture)
-
-
-@track.command("deliver")
-def track_deliver(
-    context: typer.Context,
-    follow: Annotated[
-        int | None, typer.Option(help="Go on until the process of this number has ended, then end.")
-    ] = None,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two rounds, with --follow.")] = 2.0,
-) -> None:
-    """Send to MLflow what the local logs hold and it has not yet got, each metric once."""
-    from eap.tracking.pending import note, only_one, wait
-
-    tracking: Tracking = context.obj
-    uri, folder = store_of(tracking), tracking.log or LOGS
-    with only_one(folder, tracking.uri) as lock:
-        if lock is None:
-            typer.echo(mask(f"{folder}: another process delivers to {tracking.uri} already"))
-            return
-        from eap.tracking.delivery import Delivery
-        from eap.tracking.delivery import follow as follow_logs
-
-        def say(text: str) -> None:
-            typer.echo(mask(f"tracking: {text}"))
-
-        delivery = Delivery(folder, uri, tracking.uri, say)
-        complete = follow_logs(delivery, _alive(follow), every, lambda trouble: note(lock, trouble))
-    typer.echo(mask(wait(folder, tracking.uri, 0)))
-    if not complete:
-        raise typer.Exit(1)
-
-
-def _alive(process: int | None) -> Callable[[], bool]:
-    """Whether a process still lives; its number may have been given to another since."""
-    import psutil
-
-    try:
-        found = None if process is None else psutil.Process(process)
-    except psutil.NoSuchProcess:
-        found = None
-    return lambda: found is not None and found.is_running() and found.status() != psutil.STATUS_ZOMBIE
-
-
-@track.command("serve")
-def track_serve(
-    context: typer.Context,
-    folder: Annotated[Path, typer.Option(file_okay=False, help="Database, artifacts, users.")] = Path("results/mlflow"),
-    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's need --auth.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
-    auth: Annotated[bool, typer.Option("--auth", help="Ask for name and password (HTTP basic; put TLS in front).")] = (
-        False
-    ),
-) -> None:
-    """Start MLflow's server. Its database is --tracking URI before the command, or sqlite in --folder."""
-    from eap.tracking.server import Server, command
-
-    tracking: Tracking = context.obj
-    store = None if tracking.uri is None else store_of(tracking)
-    arguments, environment = command(Server(folder, store, host, port, auth), os.environ)
-    folder.mkdir(parents=True, exist_ok=True)
-    os.execvpe(arguments[0], arguments, environment)
-
-
-@track.command("user")
-def track_user(
-    context: typer.Context, name: Annotated[str, typer.Argument(help="Name of a new user of a server with --auth.")]
-) -> None:
-    """Make a user. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are the admin's; the password is asked for."""
-    from eap.tracking.store import create_user
-
-    password = typer.prompt("password", hide_input=True, confirmation_prompt=True)
-    create_user(store_of(context.obj), name, password)
-
-
-@track.command("wait")
-def track_wait(
-    context: typer.Context,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds.")] = DELIVERY_S,
-) -> None:
-    """Wait until the delivery at work has sent everything; say what is left if it cannot."""
-    from eap.tracking.pending import wait
-
-    tracking: Tracking = context.obj
-    store_of(tracking)
-    typer.echo(mask(wait(tracking.log or LOGS, tracking.uri, patience)))
-
-
-@bench.command("phantom")
-def bench_phantom(
-    preset: Preset = "demo",
-    presets: Presets = PRESETS,
-    override: Override = [],  # noqa: B006
-    frames: Annotated[int, typer.Option(min=1, help="Frames in which dlib looks for the face.")] = 2000,
-) -> None:
-    """The phantom corpus: frames per second on one core, and how well dlib finds its faces."""
-    import json
-
-    from eap.data.phantom.bench import measure
-
-    typer.echo(json.dumps(measure(_configured(preset, presets, override).phantom, frames)))
-
-
-@bench.command("prepare")
-def bench_prepare(
-    clips: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of clips, at any depth.")],
-    preset: Preset = "paper",
-    presets: Presets = PRESETS,
-    override: Override = [],  # noqa: B006
-    workers: Workers = N_CORES,
-    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each, in turns; medians count.")] = 3,
-) -> None:
-    """Frames per second from decoding to Parquet, beside dlib's usual call on every frame and beside decoding alone."""
-    import json
-
-    from eap.data.prepare_bench import measure
-
-    typer.echo(json.dumps(measure(_configured(preset, presets, override), clips, workers, rounds)))
-
-
-@bench.command("score")
-def bench_score(
-    frames: Annotated[int, typer.Option(min=30, help="Frames of the rendered clip.")] = 65,
-    rounds: Annotated[int, typer.Option(min=1, help="Repetitions; medians are given.")] = 5,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = N_CORES,
-) -> None:
-    """Each metric's frames per second; SyncNet beside its published batch-20 scorer, in turns on the same cores."""
-    import json
-
-    from eap.evaluation.bench import measure
-
-    typer.echo(json.dumps(measure(frames, rounds, threads)))
-
-
-@bench.command("long-clip")
-def bench_long_clip(
-    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the clip.")] = 10,
-    preset: Preset = "paper",
-    presets: Presets = PRESETS,
-    override: Override = [],  # noqa: B006
-) -> None:
-    """Peak memory of preparing one long clip, `video.max_frames` being raised to its length."""
-    import json
-
-    from eap.data.memory_bench import measure
-
-    typer.echo(json.dumps(measure(_configured(preset, presets, override), minutes)))
-
-
-@bench.command("loader")
-def bench_loader(
-    data: Annotated[
-        Path | None,
-        typer.Option(exists=True, file_okay=False, help="Prepared data; without, a phantom corpus is made."),
-    ] = None,
-    preset: Preset = "demo",
-    presets: Presets = PRESETS,
-    override: Override = [],  # noqa: B006
-    workers: Workers = N_CORES,
-) -> None:
-    """Training windows per second from the cache, beside what training steps consume; memory over 10 epochs."""
-    import json
-
-    from eap.training.loader_bench import measure
-
-    typer.echo(json.dumps(measure(_configured(preset, presets, override), data, workers)))
-
-
-@bench.command("step")
-def bench_step(preset: Preset = "paper", presets: Presets = PRESETS, override: Override = []) -> None:  # noqa: B006
-    """One full ANT step and one full ERA step on random data: seconds, parameters, GFLOPs per part."""
-    import json
-
-    from eap.training.bench import time_steps
-
-    typer.echo(json.dumps(time_steps(_configured(preset, presets, override))))
-
-
-@bench.command("synthesize")
-def bench_synthesize(
-    generator: Annotated[
-        str | None,
-        typer.Option(help="tiny, realtime, full, or a preset, whose `model` section is built with random weights."),
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="model.image_size; without: the preset's.")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="A trained model instead of --generator.")] = None,
-    presets: Presets = PRESETS,
-    override: Override = [],  # noqa: B006
-    seconds: Annotated[float, typer.Option(min=0.1, help="Length of the voice.")] = 8.0,
-    repeats: Annotated[int, typer.Option(min=1, help="Videos that are made; the median counts.")] = 3,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="As in `eap synthesize`.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
-) -> None:
-    """Frames per second from decoded inputs to an encoded file, GFLOPs per frame, peak memory."""
-    import json
-
-    from eap.inference.bench import GENERATORS, measure
-
-    if (generator is None) == (checkpoint is None):
-        raise ConfigError("give --generator PRESET (random weights) or --checkpoint FILE, one of the two")
-    if checkpoint is not None and (size is not None or override):
-        raise ConfigError("--size and --override belong to --generator: a trained model has its own values")
-    config = None
-    if generator is not None:
-        at_size = [f"model.image_size={size}"] if size is not None else []
-        config = _configured(GENERATORS.get(generator, generator), presets, [*override, *at_size])
-    typer.echo(json.dumps(measure(config, checkpoint, seconds, repeats, device, threads)))
-
-
-@bench.command("train")
-def bench_train(
-    preset: Preset = "demo",
-    presets: Presets = PRESETS,
-    override: Override = [],  # noqa: B006
-    data: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Folder of prepared data; without it a corpus is prepared.")
-    ] = None,
-    checkout: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the Snakefile.")] = Path(),
-) -> None:
-    """ANT's steps per second, the share of them spent waiting for data, and their FLOP/s over bare convolutions'."""
-    import json
-    import tempfile
-
-    from eap.data.layout import PreparedData
-    from eap.training.train_bench import measure
-    from eap.workflow_bench import prepare_phantom
-
-    config = _configured(preset, presets, override)
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = PreparedData(data or prepare_phantom(checkout, Path(folder)))
-        typer.echo(json.dumps(measure(config, prepared)))
-
-
-@bench.command("tracking")
-def bench_tracking(
-    preset: Preset = "demo",
-    presets: Presets = PRESETS,
-    override: Override = [],  # noqa: B006
-    data: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Folder of prepared data; without it a corpus is prepared.")
-    ] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Rounds of each kind.")] = 12,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Length of a round.")] = 5.0,
-    checkout: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the Snakefile.")] = Path(),
-) -> None:
-    """What tracking costs a training: with MLflow's server up, and with the server down."""
-    import json
-    import tempfile
-
-    from eap.data.layout import PreparedData
-    from eap.tracking.bench import measure
-    from eap.workflow_bench import prepare_phantom
-
-    config = _configured(preset, presets, override)
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = PreparedData(data or prepare_phantom(checkout, Path(folder)))
-        typer.echo(json.dumps(measure(config, prepared, Path(folder), pairs, seconds)))
-
-
-@bench.command("dag")
-def bench_dag(
-    clips: Annotated[int, typer.Option(min=1, help="Clips of the made-up corpus; MEAD has 280,000.")] = 280_000,
-    checkout: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the Snakefile.")] = Path(),
-) -> None:
-    """Seconds, memory and jobs of `snakemake -n` over a corpus of MEAD's size, preset paper, once it is cataloged."""
-    import json
-
-    from eap.workflow_bench import measure
-
-    typer.echo(json.dumps(measure(checkout, clips)))
-
-
-def _configured(preset: str | Mapping[str, Any], presets: Path, override: Sequence[str]) -> Config:
-    """A preset, or the values of a config.yaml, with values laid over it."""
-    import yaml
-
-    values: dict[str, Any] = deep_merge({}, {"preset": preset} if isinstance(preset, str) else preset)
-    for item in override:
-        key, equals, value = item.partition("=")
-        section, dot, name = key.partition(".")
-        if not (equals and dot):
-            raise ConfigError(f"--override {item!r}: write section.key=value, e.g. phantom.identities=60")
-        values.setdefault(section, {})[name] = yaml.safe_load(value)
-    return load_config(values, presets)
 
 
 def main() -> None:
