@@ -142,8 +142,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         n=pa.int64(),
         reason=pa.string(),
     ),
-    # emotion over time. judge "era" (theta(F(v))), "points" (a linear map from landmarks, fitted on real training
-    # clips), "landmarks" (deviation of dlib's points), "audio" (theta(E_E(mel))). seed null: as in "scores"
+    # emotion over time. judge "era" (theta(F(v))), "points" (a regression from landmarks, fitted on real clips:
+    # table "judge"), "landmarks" (deviation of dlib's points), "audio" (theta(E_E(mel))). seed null: as in "scores"
     "curves": _schema(
         seed=pa.int32(),
         clip_id=pa.string(),

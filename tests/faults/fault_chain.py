@@ -13,9 +13,7 @@ from pathlib import Path
 import psutil
 import yaml
 from real_clips import CLIPS
-from workflow_checkout import Checkout
-
-from eap.digest import file_sha256
+from workflow_checkout import SMALL, Checkout, digests
 
 CHOSEN = (
     "crema_d/1001_DFA_NEU_XX.flv", "crema_d/1001_DFA_ANG_XX.flv", "crema_d/1001_DFA_HAP_XX.flv",
@@ -26,19 +24,13 @@ TINY = {
     "seeds": [0],
     "data": {"shards": 2},
     "split": {"test": 0.3},
-    "model": {
-        "image_size": 32, "base_channels": 8, "max_channels": 16, "residual_blocks": 1, "d_model": 16,
-        "d_feedforward": 16, "layers": 1, "heads": 2, "d_emotion": 8, "emotion_channels": 8,
-        "discriminator_channels": 8,
-    },
-    "student": {"channels": 8, "steps": 6, "batch_size": 2},
-    "sync": {"channels": 8, "d_embedding": 8, "steps": 6, "clips_per_batch": 2, "windows_per_clip": 2},
+    **SMALL,
+    "student": {**SMALL["student"], "steps": 6},
+    "sync": {**SMALL["sync"], "steps": 6},
     "ant": {"epochs": 4, "batch_size": 2, "warmup_steps": 4, "checkpoint_every": 2},
     "era": {"epochs": 4, "batch_size": 2, "warmup_steps": 4, "checkpoint_every": 2},
     "evaluation": {"max_clips": 1, "bias_clips": 1},
 }  # fmt: skip
-OF_A_RUN = {"logs", "benchmarks", "mlflow", "tracking", "checkpoints"}
-"""Folders that carry times and paths."""
 
 
 class Chain:
@@ -92,12 +84,7 @@ class Chain:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of each result."""
-        results = self.folder / "results"
-        return {
-            path.relative_to(results).as_posix(): file_sha256(path)
-            for path in sorted(results.rglob("*"))
-            if path.is_file() and path.relative_to(results).parts[0] not in OF_A_RUN
-        }
+        return digests(self.folder / "results")
 
     def torn(self) -> list[Path]:
         """Files that look complete by their name and are not: none, ever."""

@@ -103,6 +103,7 @@ def test_slider_moves_all_videos(page: Path, browser: Chromium) -> None:
     move = "s.value = 0.8; s.dispatchEvent(new Event('input', {bubbles: true}))"
     browser.evaluate(f"(s => {{ {move} }})({ROUND}.querySelector('input'))")
     browser.wait(f"{TIMES}.every(t => Math.abs(t - 0.8) < 0.001)")
+    assert browser.evaluate(TIMES) == pytest.approx([0.8] * 4, abs=0.001)
 
 
 def test_seed_choice_changes_videos_and_curves(page: Path, browser: Chromium) -> None:

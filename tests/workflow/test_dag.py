@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from real_clips import CLIPS
-from workflow_checkout import Checkout
+from workflow_checkout import SMALL, Checkout
 
 from eap.data.catalog import shard_of
 from eap.data.layout import PreparedData
@@ -43,13 +43,7 @@ TINY = {
     "seeds": [0],
     "data": {"shards": 2},
     "split": {"test": 0.3},
-    "model": {
-        "image_size": 32, "base_channels": 8, "max_channels": 16, "residual_blocks": 1, "d_model": 16,
-        "d_feedforward": 16, "layers": 1, "heads": 2, "d_emotion": 8, "emotion_channels": 8,
-        "discriminator_channels": 8,
-    },
-    "student": {"channels": 8, "steps": 3, "batch_size": 2},
-    "sync": {"channels": 8, "d_embedding": 8, "steps": 3, "clips_per_batch": 2, "windows_per_clip": 2},
+    **SMALL,
     "ant": {"epochs": 1, "batch_size": 2, "warmup_steps": 2},
     "era": {"epochs": 1, "batch_size": 2, "warmup_steps": 2},
     "evaluation": {"max_clips": 1, "bias_clips": 1},

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from slurm_cluster import CLIENTS, DAEMONS, Cluster, running_cluster
-from workflow_checkout import Checkout
+from workflow_checkout import SMALL, Checkout, digests
 
 from eap.digest import file_sha256
 
@@ -28,13 +28,7 @@ TINY = {
     "phantom": {"identities": 2, "neutral_takes": 2, "size": 128},
     "video": {"size": 128, "detect_every": 25},
     "split": {"by": "clip", "test": 0.3},
-    "model": {
-        "image_size": 32, "base_channels": 8, "max_channels": 16, "residual_blocks": 1, "d_model": 16,
-        "d_feedforward": 16, "layers": 1, "heads": 2, "d_emotion": 8, "emotion_channels": 8,
-        "discriminator_channels": 8,
-    },
-    "student": {"channels": 8, "steps": 3, "batch_size": 2},
-    "sync": {"channels": 8, "d_embedding": 8, "steps": 3, "clips_per_batch": 2, "windows_per_clip": 2},
+    **SMALL,
     "ant": {"epochs": 1, "warmup_steps": 3},
     "era": {"epochs": 1},
     "evaluation": {"max_clips": 1},
@@ -46,8 +40,6 @@ GROUPS = {"extract_frames": "shard", "cache_landmarks": "shard", "compute_mel": 
 STARVED = "build_catalog"
 """At its first attempt this rule gets far less memory than Python takes."""
 STARVED_MB = 40
-OF_A_RUN = {"logs", "benchmarks", "mlflow", "tracking", "checkpoints"}
-"""Folders that carry times and paths."""
 
 
 @dataclass(frozen=True)
@@ -164,13 +156,3 @@ def test_results_are_bit_identical_to_a_local_run(local: Path, submitted: Submit
     assert {"data/clips.parquet", "era/base/seed=0/model.safetensors", "comparison/summary.parquet",
             "report/index.html", "evaluation/base/seed=0/scores.parquet"} <= set(here)  # fmt: skip
     assert [name for name in here if here[name] != there[name]] == []
-
-
-def digests(results: Path) -> dict[str, str]:
-    """SHA-256 of each result."""
-    return {
-        path.relative_to(results).as_posix(): file_sha256(path)
-        for path in sorted(results.rglob("*"))
-        if path.is_file()
-        and path.relative_to(results).parts[0] not in {"logs", "benchmarks", "mlflow", "tracking", "checkpoints"}
-    }

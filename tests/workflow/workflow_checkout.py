@@ -9,8 +9,23 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from eap.digest import file_sha256
 
 ROOT = Path(__file__).parents[2]
+SMALL: dict[str, Any] = {
+    "model": {
+        "image_size": 32, "base_channels": 8, "max_channels": 16, "residual_blocks": 1, "d_model": 16,
+        "d_feedforward": 16, "layers": 1, "heads": 2, "d_emotion": 8, "emotion_channels": 8,
+        "discriminator_channels": 8,
+    },
+    "student": {"channels": 8, "steps": 3, "batch_size": 2},
+    "sync": {"channels": 8, "d_embedding": 8, "steps": 3, "clips_per_batch": 2, "windows_per_clip": 2},
+}  # fmt: skip
+"""Sections of networks as small as the workflow trains them, and of a few steps of the first two."""
+OF_A_RUN = {"logs", "benchmarks", "mlflow", "tracking", "checkpoints"}
+"""Folders that carry times and paths."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +82,12 @@ def copy_checkout(root: Path) -> Checkout:
     for name in ("Snakefile", "config.yaml", "envs/eap.yaml"):
         shutil.copy(ROOT / name, root / name)
     return Checkout(root)
+
+
+def digests(results: Path) -> dict[str, str]:
+    """SHA-256 of each result, but of what carries times and paths."""
+    return {
+        path.relative_to(results).as_posix(): file_sha256(path)
+        for path in sorted(results.rglob("*"))
+        if path.is_file() and path.relative_to(results).parts[0] not in OF_A_RUN
+    }

@@ -19,7 +19,8 @@ def root(tmp_path):
     summary = [
         row("generated", "lmd", 2.5), row("real", "lmd", 1.0), row("still", "lmd", 5.0), row("shuffled", "lmd", 3.0),
         row("generated", "opening_correlation", 0.9), row("still", "opening_correlation", None),
-        row("shuffled", "opening_correlation", 0.1), {**row("generated", "lmd", 9.0), "experiment": "other"},
+        row("shuffled", "opening_correlation", 0.1), row("rolled", "opening_correlation", 0.2),
+        {**row("generated", "lmd", 9.0), "experiment": "other"},
     ]  # fmt: skip
     common = {"experiment": "base", "judge": "points", "quantity": "intensity", "std": None, "n_seeds": 1}
     probes = [
@@ -36,13 +37,13 @@ def test_figures_stand_beside_their_controls_and_what_is_missed(root, tmp_path):
     out = tmp_path / "docs"
     out.mkdir()
     (out / "results.json").write_text('{"other": {}}')
-    (out / "results-small.txt").write_text("One seed.")
-    write_results(root, "small", "run it", out)
+    (out / "results-reference.txt").write_text("One seed.")
+    write_results(root, "reference", "run it", out)
     found = json.loads((out / "results.json").read_text())
-    assert set(found) == {"other", "small"}
-    assert found["small"]["lmd"] == {"mean": 2.5, "std": None, "n": 1, "real": 1.0, "still": 5.0, "shuffled": 3.0}
-    assert found["small"]["opening_correlation"]["still"] is None
-    assert found["small"]["levels_ordered/points"]["real"] == 0.9
+    assert set(found) == {"other", "reference"}
+    assert found["reference"]["lmd"] == {"mean": 2.5, "std": None, "n": 1, "real": 1.0, "still": 5.0, "shuffled": 3.0}
+    assert found["reference"]["opening_correlation"]["still"] is None
+    assert found["reference"]["levels_ordered/points"]["real"] == 0.9
     page = (out / "results.md").read_text()
     assert "n = 1 seed\n" in page
     assert "One seed." in page
@@ -50,6 +51,22 @@ def test_figures_stand_beside_their_controls_and_what_is_missed(root, tmp_path):
     assert "| opening_correlation | >= 0.5 (0.4 above shuffled) | 0.900 | met |" in page
     assert "| source_share valence g=1/points | <= 0.05 | 0.040 | met |" in page
     assert "| width_correlation | 0.5 | not measured |" in page
+
+
+def test_each_preset_has_its_own_bounds_and_its_own_section(root, tmp_path):
+    write_results(root, "reference", "run it", tmp_path)
+    write_results(root, "grid_cpu", "run that", tmp_path)
+    write_results(root, "demo", "run both", tmp_path)
+    write_results(root, "reference", "run it again", tmp_path)
+    assert set(json.loads((tmp_path / "results.json").read_text())) == {"reference", "grid_cpu", "demo"}
+    head, demo, grid, reference = (tmp_path / "results.md").read_text().split("\n## Preset ")
+    assert head.startswith("# Results\n")
+    assert "asked" not in demo
+    assert "run that" in grid
+    assert "| lmd | <= 3 (0.6 x still) | 2.500 | met |" in grid
+    assert "| opening_correlation/rolled | <= 0 | 0.200 | 0.200 |" in grid
+    assert "run it again" in reference
+    assert "| lmd | <= 2 (0.4 x still) |" in reference
 
 
 def test_a_bound_on_a_control_without_value_is_none():
