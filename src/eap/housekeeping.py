@@ -81,10 +81,10 @@ def _candidates(folder: Path, results: Path) -> Iterator[tuple[Path, str]]:
     for path in results.rglob(".*"):
         if HALF_WRITTEN.fullmatch(path.name) and "mlflow" not in path.relative_to(results).parts[:1]:
             yield path, "half-written by a job that was killed"
-    for path in (results / "tracking").glob(f"*{CURSOR}"):
-        if _is_done(path):
-            yield path, "delivered to MLflow"
-            yield path.with_name(f"{path.name.split('.')[0]}.jsonl"), "delivered to MLflow"
+    for log in (results / "tracking").glob("*.jsonl"):
+        cursors = list(log.parent.glob(f"{log.stem}.*{CURSOR}"))
+        if cursors and all(_is_done(cursor) for cursor in cursors):  # one for each store
+            yield from ((path, "delivered to MLflow") for path in (log, *cursors))
     checkpoints = results / "checkpoints"
     for path in checkpoints.rglob("*.pt"):
         model = results / path.parent.relative_to(checkpoints) / "model.safetensors"

@@ -138,5 +138,8 @@ def test_delivered_logs_may_go(tmp_path: Path) -> None:
     for name, done in (("1-x-a", "true"), ("2-x-b", "false")):
         (folder / f"{name}.jsonl").write_text("{}\n")
         (folder / f"{name}.0123.cursor").write_text(f'{{"done": {done}}}')
+    for store, done in (("0123", "true"), ("4567", "false")):  # another store waits for it still
+        (folder / "3-x-c.jsonl").write_text("{}\n")
+        (folder / f"3-x-c.{store}.cursor").write_text(f'{{"done": {done}}}')
     found = find_leftovers(tmp_path, 0, time.time() + 10)
     assert [leftover.path.name for leftover in found] == ["1-x-a.0123.cursor", "1-x-a.jsonl"]
