@@ -23,6 +23,9 @@ from pebble import ProcessExpired, ProcessPool
 AHEAD = 2
 """Clips per process that are handed out before their turn (CHOSEN: no process waits, and few results wait)."""
 
+HUGE_PAGES = f"glibc.malloc.hugetlb=1:glibc.malloc.top_pad={256 << 20}"
+"""How glibc's heap is asked for huge pages, and to grow by 256 MB of addresses (not of memory) at once."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -77,9 +80,9 @@ class ClipPool:
     def _started(self) -> ProcessPool:
         if self._pool is None:
             # forkserver: children of this process would inherit threads of ffmpeg, OpenCV and Arrow in an undefined
-            # state; the server has none, and imports what its children need once for all of them.
+            # state; the server has none, and loads what its children need once for all of them.
             context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(["eap.data.clip_frames", "eap.data.clip_landmarks"])
+            context.set_forkserver_preload(["eap.data.clip_frames", "eap.data.clip_landmarks", "eap.data.clip_server"])
             with _huge_pages():
                 forkserver.ensure_running()
             self._pool = ProcessPool(self.workers, initializer=_single_thread, context=context)
@@ -108,13 +111,13 @@ def shared(pool: ClipPool | None, workers: int, limit_s: float) -> Iterator[Clip
 def _huge_pages() -> Iterator[None]:
     """Programs started inside keep their memory in pages of 2 MB, where Linux has them.
 
-    dlib's predictor reads its 100 MB at random; with pages of 4 KB it waits for their addresses (a third of its time
-    on a busy machine).
+    dlib's predictor reads its 100 MB at random; with pages of 4 KB it waits for their addresses (a third of its time).
+    The heap must grow by far more than a page at once: Linux gives no huge page where the heap ends within it.
     """
     if "GLIBC_TUNABLES" in os.environ:
         yield
         return
-    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+    os.environ["GLIBC_TUNABLES"] = HUGE_PAGES
     try:
         yield
     finally:

@@ -69,6 +69,18 @@ def _predictor() -> dlib.shape_predictor:
     return dlib.shape_predictor(str(predictor_path()))
 
 
+def load_models() -> None:
+    """Load both models now: processes that are forked later share their memory.
+
+    Raises
+    ------
+    StageError
+        If the predictor is not installed.
+    """
+    _detector()
+    _predictor()
+
+
 def detect_faces(image_HWC: np.ndarray, upsample: int = 0) -> list[FaceBox]:
     """Frontal faces in an RGB or grey uint8 image, the most confident first.
 

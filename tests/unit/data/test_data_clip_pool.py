@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from eap.data.clip_pool import ClipFault, ClipPool, shared
+from eap.data import faces
+from eap.data.clip_pool import HUGE_PAGES, ClipFault, ClipPool, shared
 
 
 def work(clip: str) -> str:
@@ -25,15 +26,20 @@ def work(clip: str) -> str:
     return f"{clip} in {os.environ.get('GLIBC_TUNABLES', '')}"
 
 
+def loaded_models(_: str) -> int:
+    """How many of dlib's models this process has without having asked for one."""
+    return sum(model.cache_info().currsize for model in (faces._detector, faces._predictor))
+
+
 def test_faults_are_told_in_their_place_and_everything_else_is_done():
     clips = ["first", "crashes", *[f"good {i}" for i in range(6)], "hangs", "is killed", "last"]
     with ClipPool(2, 5) as pool:
         found = dict(zip(clips, pool.run(work, clips), strict=True))
-        assert list(pool.run(work, ["again"])) == ["again in glibc.malloc.hugetlb=1"]
+        assert list(pool.run(work, ["again"])) == [f"again in {HUGE_PAGES}"]
     assert found.pop("crashes") == ClipFault("crashed the process that read it (SIGSEGV)")
     assert found.pop("is killed") == ClipFault("crashed the process that read it (SIGKILL)")
     assert found.pop("hangs") == ClipFault("took longer than 5 s (data.clip_limit_s) and was stopped")
-    assert list(found.values()) == [f"{clip} in glibc.malloc.hugetlb=1" for clip in found]
+    assert list(found.values()) == [f"{clip} in {HUGE_PAGES}" for clip in found]
     assert "GLIBC_TUNABLES" not in os.environ
 
 
@@ -65,3 +71,8 @@ def test_a_shared_pool_is_left_running():
         assert len(list(pool.run(work, ["b"]))) == 1
     with shared(None, 1, 60) as own:
         assert own.limit_s == 60
+
+
+def test_models_are_loaded_once_for_all_processes():
+    with ClipPool(2, 60) as pool:
+        assert list(pool.run(loaded_models, "abcd")) == [2, 2, 2, 2]
