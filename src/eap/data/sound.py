@@ -15,6 +15,9 @@ from eap.data.media import MediaError, open_media
 MAX_JUMP_S = 0.1
 """Audio whose timestamps jump by more has a hole (CHOSEN: rounding and packet sizes stay far below)."""
 
+RESAMPLED_AT_ONCE = 16384
+"""Samples: codecs give packets of a thousand, and calling the resampler costs more than they do (CHOSEN)."""
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -78,11 +81,23 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> I
         yield from blocks
         return
     resampler = av.AudioResampler(format="fltp", layout="mono", rate=to_hz)
-    for block in blocks:
+    for block in _joined(blocks):
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block[None], np.float32), format="fltp", layout="mono")
         frame.sample_rate = from_hz
         yield from (part.to_ndarray()[0] for part in resampler.resample(frame))
     yield from (part.to_ndarray()[0] for part in resampler.resample(None))
+
+
+def _joined(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same samples in blocks of at least `RESAMPLED_AT_ONCE`, the last one excepted."""
+    held: list[np.ndarray] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= RESAMPLED_AT_ONCE:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
 
 
 class _AudioBlocks:
