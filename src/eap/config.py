@@ -209,6 +209,11 @@ class ModelConfig(Section):
         "added to the warped picture; null: image_size"
     )
 
+    paint: Literal["everywhere", "features"] = Field(
+        description="where G paints: everywhere; or on lips, eyes and what cannot be copied, all else being the warped "
+        "picture"
+    )
+
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
         if self.d_model % self.heads:
@@ -217,6 +222,12 @@ class ModelConfig(Section):
             raise ValueError(
                 f"paint_px ({self.paint_px}) must be less than image_size ({self.image_size}), and the picture itself "
                 f"must enter the decoder (max_skip_px {self.max_skip_px} at least image_size); or null"
+            )
+        if self.paint == "features" and not (self.warp == "landmarks" and self.image_size <= self.max_skip_px):
+            raise ValueError(
+                f"paint: features keeps the warped picture around lips and eyes, so that it needs warp: landmarks (found "
+                f"{self.warp}) and the picture in the decoder (max_skip_px {self.max_skip_px} at least image_size "
+                f"{self.image_size}); or paint: everywhere"
             )
         return self
 

@@ -90,6 +90,8 @@ def test_merge_replaces_lists_and_merges_mappings() -> None:
         ({"ant": {"rendered_frames": 25}}, ["ant.rendered_frames (25)", "ant.frames (24)"]),
         ({"model": {"heads": 3}}, ["model", "d_model (512)", "heads (3)"]),
         ({"model": {"paint_px": 64}}, ["model", "paint_px (64)", "max_skip_px 64", "image_size (256)"]),
+        ({"model": {"paint": "features"}}, ["model", "paint: features", "max_skip_px 64", "image_size 256"]),
+        ({"model": {"paint": "lips"}}, ["model.paint", "'lips'", "'everywhere' or 'features'"]),
         ({"model": {"image_size": 100}}, ["model.image_size", "100", "multiple of 16"]),
         ({"split": {"test": 0.5, "validation": 0.6}}, ["split", "0.6", "0.5", "below 1"]),
         ({"perceptual": {"network": "student"}}, ["perceptual", "'student'", "trained", "'imagenet'"]),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eap.models.geometry import N_GUIDES, copied_share
+from eap.models.geometry import N_GUIDES, copied_share, painted_share
 from eap.models.identity_encoder import stride_channels
 from eap.models.layers import AdaINConv, convolution3
 from eap.models.pose_encoder import resize_maps
@@ -56,6 +56,9 @@ class Generator(nn.Module):
         The decoder sees `eap.models.geometry.guide_maps` at every resolution.
     separable
         See `eap.models.layers.convolution3`.
+    features_only
+        The paint is kept to `eap.models.geometry.painted_share`, beside which the warped picture stays as it is. Needs
+        guides, and stride 1 among the skips.
     """
 
     def __init__(
@@ -67,10 +70,11 @@ class Generator(nn.Module):
         skip_strides: tuple[int, ...],
         guided: bool,
         separable: bool = False,
+        features_only: bool = False,
     ) -> None:
         super().__init__()
         c = stride_channels(base_channels, max_channels)
-        self.skip_strides = skip_strides
+        self.skip_strides, self.features_only = skip_strides, features_only
         self.bottleneck = nn.ModuleList(AdaINResidualBlock(c[16], d_style, separable) for _ in range(residual_blocks))
         self.up = nn.ModuleDict({str(s): AdaINConv(c[2 * s], c[s], d_style, separable) for s in (8, 4, 2, 1)})
         self.refine = nn.ModuleDict({str(s): AdaINConv(c[s], c[s], d_style, separable) for s in (8, 4)})
@@ -112,6 +116,8 @@ class Generator(nn.Module):
             if str(stride) in self.refine:
                 x = x + self.refine[str(stride)](x, style_ND)
         painted = self.to_rgb(F.leaky_relu(x, 0.2))
+        if self.features_only:
+            painted = painted * resize_maps(painted_share(guides), painted.shape[-1])
         if 1 in self.skip_strides:
             # Added before the squashing, not blended by a gate: a gate closes on the copy; paint then learns nothing.
             picture, side = torch.atanh(PICTURE_SCALE * maps[1]), maps[1].shape[-1]

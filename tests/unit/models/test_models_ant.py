@@ -10,7 +10,7 @@ from tiny_data import PRESETS, landmarks, tiny_config
 from eap.config import load_config
 from eap.data.pose import pose_only_landmarks, to_canonical
 from eap.models.ant import SHAPE_SCALE
-from eap.models.geometry import copied_share, driving_landmarks, to_grid
+from eap.models.geometry import copied_share, driving_landmarks, painted_share, to_grid
 from eap.models.pose_encoder import resize_maps, warp_maps
 from eap.training.bench import random_batch
 from eap.training.build import build_ant
@@ -114,6 +114,21 @@ def test_paint_of_a_lower_resolution_is_added_to_the_whole_picture():
     expected = torch.tanh(0.5 + torch.atanh(0.99 * picture) * resize_maps(copied_share(guides), 64))
     frames = ant.render(identity, motion, batch.pose_BTP2, None).flatten(0, 1)
     torch.testing.assert_close(frames, expected, atol=1e-5, rtol=0)
+
+
+def test_paint_may_be_kept_to_lips_eyes_and_what_cannot_be_copied():
+    ant, batch = make({"model": {"max_skip_px": 64, "paint": "features"}}, frames=2)
+    identity, motion = encode(ant, batch), torch.zeros(2, 2, 32)
+    torch.nn.init.zeros_(ant.generator.to_rgb.weight)
+    shown = {}
+    for paint in (0.0, 1.5):
+        torch.nn.init.constant_(ant.generator.to_rgb.bias, paint)
+        shown[paint] = ant.render(identity, motion, batch.pose_BTP2, None).flatten(0, 1)
+    share = painted_share(ant.flow(identity, batch.pose_BTP2, ant.shape(motion, None))[1])
+    changed = torch.atanh(shown[1.5]) - torch.atanh(shown[0.0])
+    torch.testing.assert_close(changed, 1.5 * share.expand_as(changed), atol=1e-2, rtol=0)
+    assert share.min() < 0.05
+    assert share.max() > 0.9
 
 
 def test_padding_does_not_reach_valid_frames():

@@ -72,7 +72,8 @@ def render_corpus(phantom: Any, root: Path, workers: int) -> dict[str, float]:
         If the folder holds something else.
     """
     _claim(root)
-    made_with = value_digest([phantom.model_dump(mode="json"), code_digest(__name__)])
+    # Not of how many people there are: more of them leave the others as they are
+    made_with = value_digest([phantom.model_dump(mode="json", exclude={"identities"}), code_digest(__name__)])
     work = partial(_render_person, phantom=phantom, root=root, made_with=made_with)
     people = range(phantom.identities)
     if workers == 1:
