@@ -157,6 +157,9 @@ class LabelConfig(Section):
         description="landmarks: deviation from the own neutral face; phantom: the corpus's own ground truth; "
         "emonet: a network trained on ratings of faces"
     )
+    points: Literal["landmarks", "phantom"] = Field(
+        description="the points that ANT moves: those of stage landmarks; phantom: those that the corpus was drawn from"
+    )
     percentile: Annotated[float, Field(gt=0, le=100)] = Field(description="deviation that counts as intensity 1")
     emonet: WeightFile = Field(description="EmoNet's 8-class network, read for source `emonet`")
 
@@ -512,6 +515,11 @@ class Config(Section):
             raise ValueError(
                 f"audio.hop_length ({self.audio.hop_length}) x video.fps ({self.video.fps}) must equal "
                 f"audio.sample_rate ({self.audio.sample_rate}): one mel column per video frame"
+            )
+        if self.labels.points == "phantom" and self.labels.source != "phantom":
+            raise ValueError(
+                f"labels.points 'phantom' comes with labels.source 'phantom', but that is {self.labels.source!r}; "
+                "allowed with it: 'landmarks'"
             )
         if self.labels.source == "phantom" and self.data.dataset != "phantom":
             raise ValueError(

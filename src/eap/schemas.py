@@ -105,18 +105,22 @@ SCHEMAS: dict[str, pa.Schema] = {
         roll_rad=pa.float32(),
         av_offset_frames=pa.int32(),
     ),
-    # mean neutral shape per speaker in the canonical frame of eap.data.pose; speaker "*" is the mean over speakers
+    # mean neutral shape per speaker in the canonical frame of eap.data.pose; speaker "*" is the mean over speakers.
+    # detected_shape: of table landmarks; shape: of the points that ANT moves (`labels.points`)
     # deviation_scale: the deviation that label source "landmarks" counts as intensity 1 (one value for all rows)
     "shapes": _schema(
         speaker_id=pa.string(),
         shape=_POINTS,
+        detected_shape=_POINTS,
         n_frames=pa.int64(),
         made_from=pa.string(),
         deviation_scale=pa.float32(),
     ),
+    # points: the corpus's own landmarks, px at video.size; null where those of table landmarks are meant
     "labels": _schema(
         clip_id=pa.string(),
         frame=pa.int32(),
+        points=pa.list_(pa.float32()),  # 136 values; Parquet keeps no nulls among lists of one size
         valence=pa.float32(),
         arousal=pa.float32(),
         source=pa.string(),

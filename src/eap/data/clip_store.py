@@ -37,11 +37,13 @@ class Clip:
     frames: ClipFrames
     """uint8 RGB at the size that was asked for, decoded as they are indexed."""
     landmarks_TP2: np.ndarray
-    """float32, px at a 256 scale, whatever the cached size."""
+    """As they were detected: float32, px at a 256 scale, whatever the cached size."""
+    points_TP2: np.ndarray
+    """The landmarks that ANT moves, same units: the same, or the exact ones of a rendered corpus (`labels.points`)."""
     pose_TP2: np.ndarray
     """Pose-only landmarks, same units."""
     shape_TP2: np.ndarray
-    """Landmarks without pose, less the person's mean neutral ones: ``[T, 68, 2]``, canonical units."""
+    """Those points without pose, less the person's mean neutral ones: ``[T, 68, 2]``, canonical units."""
     mel_TM: np.ndarray
     va_T2: np.ndarray
     """Pseudo labels of valence and arousal."""
@@ -57,7 +59,7 @@ class Clip:
     @property
     def n_bytes(self) -> int:
         """Memory that it takes, without frames."""
-        arrays = (self.landmarks_TP2, self.pose_TP2, self.shape_TP2, self.mel_TM, self.va_T2)
+        arrays = (self.landmarks_TP2, self.points_TP2, self.pose_TP2, self.shape_TP2, self.mel_TM, self.va_T2)
         return sum(array.nbytes for array in arrays)
 
 
@@ -90,7 +92,10 @@ class ClipStore:
         self.image_size = image_size
         self.clips = read_table(data.splits, "splits").set_index("clip_id")
         shapes = read_table(data.shapes, "shapes").set_index("speaker_id")
-        self._shapes = {s: np.asarray(v, np.float32).reshape(N_POINTS, 2) for s, v in shapes["shape"].items()}
+        self._shapes, self._detected = (
+            {s: np.asarray(v, np.float32).reshape(N_POINTS, 2) for s, v in shapes[column].items()}
+            for column in ("shape", "detected_shape")
+        )
         self.deviation_scale = float(shapes["deviation_scale"].iloc[0])
         """Deviation from the neutral shape that the labels count as intensity 1; NaN if they were made otherwise."""
         self._rows = {table: _row_groups(data.shards(table), table) for table in ("frames", "landmarks", "mel")}
@@ -108,6 +113,10 @@ class ClipStore:
     def shape(self, speaker_id: str) -> np.ndarray:
         """A speaker's mean neutral shape in the canonical frame; the mean over speakers for one never seen."""
         return self._shapes.get(speaker_id, self._shapes["*"])
+
+    def detected_shape(self, speaker_id: str) -> np.ndarray:
+        """The same of the detected landmarks, beside which a detector's landmarks of any video are read."""
+        return self._detected.get(speaker_id, self._detected["*"])
 
     def rows(self, clip_id: str) -> pd.Series:
         """The split table's row of a clip."""
@@ -130,21 +139,26 @@ class ClipStore:
         frames = ClipFrames(self._reader, clip_id, *self._find("frames", clip_id))
         landmarks = np.stack(self._read("landmarks", clip_id)["landmarks"]).reshape(-1, N_POINTS, 2)
         mel = np.stack(self._read("mel", clip_id)["mel"])
-        va = self._read("labels", clip_id)[["valence", "arousal"]].to_numpy(np.float32, copy=True)
+        labels = self._read("labels", clip_id)
+        va = labels[["valence", "arousal"]].to_numpy(np.float32, copy=True)
         lengths = {"frames": len(frames), "landmarks": len(landmarks), "mel": len(mel), "labels": len(va)}
         if len(set(lengths.values())) > 1:
             raise StageError(f"clip {clip_id}: the caches disagree in length ({lengths}); prepare it again")
-        landmarks = landmarks * (LANDMARK_SCALE_PX / self._reader.cached_size(*self._find("frames", clip_id)))
+        exact = labels["points"].notna().all()
+        points = np.stack(labels["points"]).reshape(-1, N_POINTS, 2) if exact else landmarks
+        scale = LANDMARK_SCALE_PX / self._reader.cached_size(*self._find("frames", clip_id))
+        landmarks, points = landmarks * scale, points * scale
         shape = self.shape(row["speaker_id"] if self._pose_shape == "own" else "*")
-        steady = gaussian_filter1d(landmarks, POSE_SMOOTHING_FRAMES, axis=0, mode="nearest")
+        steady = gaussian_filter1d(points, POSE_SMOOTHING_FRAMES, axis=0, mode="nearest")
         return Clip(
             clip_id=clip_id,
             speaker_id=row["speaker_id"],
             emotion=row["emotion"],
             frames=frames,
             landmarks_TP2=landmarks.astype(np.float32),
+            points_TP2=points.astype(np.float32),
             pose_TP2=pose_only_landmarks(steady, shape).astype(np.float32),
-            shape_TP2=(to_canonical(landmarks, shape) - shape).astype(np.float32),
+            shape_TP2=(to_canonical(points, shape) - shape).astype(np.float32),
             mel_TM=mel.astype(np.float32),
             va_T2=va,
         )

@@ -138,7 +138,7 @@ class WindowSampler:
         times_R = np.sort(rng.choice(self.frames, self.rendered, replace=False))
         return {
             "source_BCHW": to_image(source.frames[at]),
-            "source_points_BP2": torch.from_numpy(source.landmarks_TP2[at]),
+            "source_points_BP2": torch.from_numpy(source.points_TP2[at]),
             "source_pose_BP2": torch.from_numpy(source.pose_TP2[at]),
             "rendered_BR": torch.from_numpy(times_R),
             "target_BRCHW": to_image(clip.frames[start + times_R]),

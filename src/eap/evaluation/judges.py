@@ -39,7 +39,7 @@ class Judges:
             dlib's landmarks of them, px at a 256 scale, NaN where no face was found.
         """
         found = [] if self.face is None else [self.see(clip, variant, frames_THWC)]
-        shape = self.store.shape(clip.speaker_id)
+        shape = self.store.detected_shape(clip.speaker_id)
         va_T2, shown = self.points(landmarks_TP2, shape)
         found.append(Judged(clip, variant, "points", va_T2, class_T=np.full(len(va_T2), shown, object)))
         if np.isfinite(self.store.deviation_scale):

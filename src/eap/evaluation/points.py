@@ -140,7 +140,7 @@ def fit_judge(store: ClipStore, fps: int, sources: list[Path], path: Path, confi
     x, y, emotions = [], [], []
     for clip_id in chosen:
         clip = store[clip_id]
-        x.append(features(clip.landmarks_TP2, store.shape(clip.speaker_id), fps)[::FRAME_STEP])
+        x.append(features(clip.landmarks_TP2, store.detected_shape(clip.speaker_id), fps)[::FRAME_STEP])
         y.append(clip.va_T2[::FRAME_STEP])
         emotions += [clip.emotion] * len(y[-1])
     x_ND, y_N2, emotion_N = np.concatenate(x), np.concatenate(y), np.array(emotions)

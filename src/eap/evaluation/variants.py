@@ -55,8 +55,8 @@ class Source:
 
     @property
     def points_P2(self) -> np.ndarray:
-        """Its landmarks, px at a 256 scale."""
-        return self.clip.landmarks_TP2[self.at]
+        """Its landmarks, px at a 256 scale; the exact ones where they are known."""
+        return self.clip.points_TP2[self.at]
 
     @property
     def pose_P2(self) -> np.ndarray:

@@ -44,7 +44,7 @@ def draw_frames(store: ClipStore, ids: list[str], rng: np.random.Generator, size
         clip = store[clip_id]
         at = int(rng.integers(len(clip)))
         images.append(to_image(clip.frames[at]))
-        points.append(torch.from_numpy(clip.landmarks_TP2[at]))
+        points.append(torch.from_numpy(clip.points_TP2[at]))
     return torch.stack(images), torch.stack(points)
 
 
@@ -85,7 +85,7 @@ def train_student(
     if not ids:
         raise StageError("no training clip; see the set-aside reasons in the clips table")
     rng = np.random.default_rng([section.seed, 9])
-    mean_shape = torch.stack([torch.from_numpy(store[c].landmarks_TP2.mean(0)) for c in ids[:64]]).mean(0)
+    mean_shape = torch.stack([torch.from_numpy(store[c].points_TP2.mean(0)) for c in ids[:64]]).mean(0)
     student = LandmarkStudent(section.channels, config.model.image_size, mean_shape).to(device)
     optimizer = Adam(student.parameters(), section.lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, section.lr, section.steps)
