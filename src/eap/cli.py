@@ -238,6 +238,24 @@ def train_sync(
 
 
 @app.command()
+def train_judge(
+    context: typer.Context, config: ConfigOption, data: DataFolder, model: Out, history: Out, checkpoints: Checkpoints
+) -> None:
+    """Train judge "faces", who reads emotion in pictures of people whom no model learns from."""
+    from eap.data.layout import PreparedData
+    from eap.training.face_judge import train_judge
+
+    prepared = PreparedData(data)
+    _run(
+        context,
+        "train-judge",
+        config,
+        [prepared.splits, prepared.clips],
+        lambda c, log: train_judge(c, prepared, model, history, checkpoints, log),
+    )
+
+
+@app.command()
 def train_ant(
     context: typer.Context,
     config: ConfigOption,
@@ -291,7 +309,9 @@ def train_era(
 
 
 @app.command()
-def controls(context: typer.Context, config: ConfigOption, data: DataFolder, sync: In, out: OutFolder) -> None:
+def controls(
+    context: typer.Context, config: ConfigOption, data: DataFolder, sync: In, faces: In, out: OutFolder
+) -> None:
     """Score what no training touches: real video, re-encoded, late, and a copied still frame; fit judge "points"."""
     from eap.data.layout import PreparedData
     from eap.evaluation.controls import score_controls
@@ -302,7 +322,7 @@ def controls(context: typer.Context, config: ConfigOption, data: DataFolder, syn
         "controls",
         config,
         [prepared.splits, prepared.labels],
-        lambda c, _: score_controls(c, prepared, sync, out),
+        lambda c, _: score_controls(c, prepared, sync, faces, out),
     )
 
 
@@ -315,6 +335,7 @@ def evaluate(
     era: In,
     sync: In,
     judge: In,
+    faces: In,
     out: OutFolder,
 ) -> None:
     """Score the test clips, test for input bias and saturation; write tables, videos and pictures."""
@@ -328,7 +349,7 @@ def evaluate(
         "evaluate",
         config,
         [prepared.splits, prepared.labels],
-        lambda c, _: evaluate(c, seed, prepared, era, sync, judge, out),
+        lambda c, _: evaluate(c, seed, prepared, era, sync, judge, faces, out),
         seed,
         lambda: _model_record(context.obj, era, data, scores, out / "model_card.md"),
     )

@@ -228,9 +228,9 @@ class ModelConfig(Section):
             )
         if self.paint == "features" and not (self.warp == "landmarks" and self.image_size <= self.max_skip_px):
             raise ValueError(
-                f"paint: features keeps the warped picture around lips and eyes, so that it needs warp: landmarks (found "
-                f"{self.warp}) and the picture in the decoder (max_skip_px {self.max_skip_px} at least image_size "
-                f"{self.image_size}); or paint: everywhere"
+                "paint: features keeps the warped picture around lips and eyes, so that it needs warp: landmarks "
+                f"(found {self.warp}) and the picture in the decoder (max_skip_px {self.max_skip_px} at least "
+                f"image_size {self.image_size}); or paint: everywhere"
             )
         return self
 
@@ -261,6 +261,16 @@ class SyncConfig(Section):
     steps: PositiveInt
     clips_per_batch: PositiveInt
     windows_per_clip: Annotated[int, Field(ge=2)]
+    lr: PositiveFloat
+
+
+class JudgeConfig(Section):
+    """Judge "faces": a network that reads emotion in pictures, and learns from people whom no model has seen."""
+
+    seed: Annotated[int, Field(ge=0)]
+    channels: PositiveInt
+    steps: PositiveInt
+    batch_size: PositiveInt
     lr: PositiveFloat
 
 
@@ -494,6 +504,7 @@ class Config(Section):
     optimizer: OptimizerConfig
     student: StudentConfig
     sync: SyncConfig
+    judge: JudgeConfig
     perceptual: PerceptualConfig
     loss: LossConfig
     critics: CriticsConfig
@@ -596,13 +607,14 @@ STAGES: dict[str, tuple[str, ...]] = {
         "emotions", "video", "audio", "landmarks", "model", "perceptual", "loss", "critics", "era", "optimizer",
         "engine", "compute",
     ),
+    "train-judge": ("emotions", "video", "model", "judge", "compute"),
     "controls": ("video", "audio", "model", "evaluation", "compute"),
     "evaluate": ("emotions", "video", "audio", "labels", "model", "evaluation", "compute"),
     "compare": ("seeds",),
     # All but what only says where and how it ran: the page shows the values
     "report": (
         "preset", "seeds", "emotions", "report", "split", "video", "audio", "landmarks", "labels", "model",
-        "perceptual", "student", "sync", "loss", "critics", "ant", "era", "optimizer", "engine", "evaluation",
+        "perceptual", "student", "sync", "judge", "loss", "critics", "ant", "era", "optimizer", "engine", "evaluation",
     ),
 }  # fmt: skip
 """Which sections each stage reads: exactly these reach it, so exactly their changes rerun it.

@@ -70,9 +70,9 @@ class Experiments:
 def made_from(thing: str, config: Config) -> str:
     """Digest of the values from which an experiment makes `thing`; equal digests, equal files.
 
-    Left out where a stage reads a section but not all of it: of `model` the student, the sync expert and the controls
-    read the size of the pictures; of `loss` the ANT phase reads all but `ERA_LOSSES`; the split checks by
-    `ant.neutralization`, but does not depend on it.
+    Left out where a stage reads a section but not all of it: of `model` the student, the sync expert, judge "faces" and
+    the controls (of which that judge is counted) read the size of the pictures; of `loss` the ANT phase reads all but
+    `ERA_LOSSES`; the split checks by `ant.neutralization`, but does not depend on it.
     """
     values = config.model_dump(mode="json")
 
@@ -90,7 +90,7 @@ def made_from(thing: str, config: Config) -> str:
         "sync": sync,
         "ant": ant,
         "era": {**ant, **of("loss", "era")},
-        "controls": {**sync, **of("evaluation")},
+        "controls": {**sync, **of("evaluation", "judge")},
     }
     return value_digest(known[thing])
 

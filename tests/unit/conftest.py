@@ -88,3 +88,17 @@ def sync_file(tiny_data, tmp_path_factory) -> Path:
     files = (folder / "model.safetensors", folder / "history.parquet", folder / "checkpoints")
     train_sync(sections("train-sync"), tiny_data, *files, no_log)
     return folder / "model.safetensors"
+
+
+@pytest.fixture(scope="session")
+def faces_file(tiny_data, tmp_path_factory) -> Path:
+    """Judge "faces" after twenty steps."""
+    from tiny_data import sections
+
+    from eap.stage import no_log
+    from eap.training.face_judge import train_judge
+
+    folder = tmp_path_factory.mktemp("faces")
+    files = (folder / "model.safetensors", folder / "history.parquet", folder / "checkpoints")
+    train_judge(sections("train-judge"), tiny_data, *files, no_log)
+    return folder / "model.safetensors"

@@ -96,6 +96,7 @@ def test_merge_replaces_lists_and_merges_mappings() -> None:
         ({"split": {"test": 0.5, "validation": 0.6}}, ["split", "0.6", "0.5", "below 1"]),
         ({"perceptual": {"network": "student"}}, ["perceptual", "'student'", "trained", "'imagenet'"]),
         ({"labels": {"source": "phantom"}}, ["labels.source", "'phantom'", "data.dataset", "'folder'", "'landmarks'"]),
+        ({"labels": {"points": "phantom"}}, ["labels.points 'phantom'", "labels.source 'phantom'", "'landmarks'"]),
         ({"labels": {"source": "ratings"}}, ["labels.source", "'ratings'", "'emonet'"]),
         ({"labels": {"emonet": {"sha256": "52918c"}}}, ["labels.emonet.sha256", "'52918c'", "[0-9a-f]{8,64}"]),
         ({"labels": {"emonet": {"file": "x.pth"}}}, ["labels.emonet.file", "unknown key", "path, sha256, url"]),

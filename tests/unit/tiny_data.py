@@ -48,6 +48,7 @@ TINY: dict[str, Any] = {
     },
     "student": {"channels": 8, "steps": 200, "batch_size": 16, "lr": 3.0e-3},
     "sync": {"channels": 4, "d_embedding": 16, "steps": 10, "clips_per_batch": 2, "windows_per_clip": 8},
+    "judge": {"channels": 8, "steps": 20, "batch_size": 4},
     "perceptual": {"network": "student", "weights": "trained", "scales": 3},
     "ant": {"batch_size": 4, "frames": 4, "rendered_frames": 4, "epochs": 8, "warmup_steps": 0, "checkpoint_every": 10},
     "era": {"batch_size": 4, "frames": 4, "rendered_frames": 4, "epochs": 8, "warmup_steps": 0, "checkpoint_every": 10},

@@ -22,8 +22,9 @@ SMALL: dict[str, Any] = {
     },
     "student": {"channels": 8, "steps": 3, "batch_size": 2},
     "sync": {"channels": 8, "d_embedding": 8, "steps": 3, "clips_per_batch": 2, "windows_per_clip": 2},
+    "judge": {"channels": 8, "steps": 3, "batch_size": 2},
 }  # fmt: skip
-"""Sections of networks as small as the workflow trains them, and of a few steps of the first two."""
+"""Sections of networks as small as the workflow trains them, and of a few steps of what comes before ANT."""
 OF_A_RUN = {"logs", "benchmarks", "mlflow", "tracking", "checkpoints"}
 """Folders that carry times and paths."""
 

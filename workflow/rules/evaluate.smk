@@ -6,6 +6,7 @@ rule score_controls:
     input:
         **prepared(*CLIP_STORE, "audio"),
         sync=made("sync", rules.train_sync.output.model),
+        faces=made("controls", rules.train_judge.output.model),
     output:
         scores="results/controls/{experiment}/scores.parquet",
         curves="results/controls/{experiment}/curves.parquet",
@@ -32,7 +33,7 @@ rule score_controls:
         out=subpath(output.scores, parent=True),
     shell:
         "python -m eap {params.tracking} controls --config {params.config:q} --data {params.data:q}"
-        " --sync {input.sync:q} --out {params.out:q} > {log:q} 2>&1"
+        " --sync {input.sync:q} --faces {input.faces:q} --out {params.out:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -41,6 +42,7 @@ rule evaluate:
         era=rules.train_era.output.model,
         sync=made("sync", rules.train_sync.output.model),
         judge=made("controls", rules.score_controls.output.judge),
+        faces=made("controls", rules.train_judge.output.model),
     output:
         scores=report(
             "results/evaluation/{experiment}/seed={seed}/scores.parquet",
@@ -79,7 +81,7 @@ rule evaluate:
     shell:
         "python -m eap {params.tracking} evaluate --config {params.config:q} --seed {wildcards.seed}"
         " --data {params.data:q} --era {input.era:q} --sync {input.sync:q} --judge {input.judge:q}"
-        " --out {params.out:q} > {log:q} 2>&1"
+        " --faces {input.faces:q} --out {params.out:q} > {log:q} 2>&1"
 
 
 rule compare_experiments:

@@ -10,6 +10,7 @@ rule build_report:
         },
         student=expand(rules.train_student.output.history, experiment=EXPERIMENTS.makers("student")),
         sync=expand(rules.train_sync.output.history, experiment=EXPERIMENTS.makers("sync")),
+        judge=expand(rules.train_judge.output.history, experiment=EXPERIMENTS.makers("controls")),
         ant=expand(rules.train_ant.output.history, experiment=EXPERIMENTS.makers("ant"), seed=cfg.seeds),
         era=expand(rules.train_era.output.history, experiment=EXPERIMENTS.configs, seed=cfg.seeds),
         controls=expand(rules.score_controls.output.curves, experiment=EXPERIMENTS.makers("controls")),

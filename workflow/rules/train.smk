@@ -58,6 +58,34 @@ rule train_sync:
         " --model {output.model:q} --history {output.history:q} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
 
 
+rule train_judge:
+    input:
+        **prepared(*CLIP_STORE),
+    output:
+        model="results/judge/{experiment}/model.safetensors",
+        history="results/judge/{experiment}/history.parquet",
+    log:
+        "results/logs/train_judge/{experiment}.log",
+    benchmark:
+        "results/benchmarks/train_judge/{experiment}.tsv"
+    conda:
+        "../../envs/eap.yaml"
+    threads: threads
+    resources:
+        mem_mb=memory(8000),
+        runtime=1440,
+        gpu=gpu,
+    params:
+        tracking=tracking,
+        config=sections("train-judge"),
+        code=code_digest("eap.training.face_judge"),
+        checkpoints="results/checkpoints/judge/{experiment}",
+        data=subpath(input.clips, parent=True),
+    shell:
+        "python -m eap {params.tracking} train-judge --config {params.config:q} --data {params.data:q}"
+        " --model {output.model:q} --history {output.history:q} --checkpoints {params.checkpoints:q} > {log:q} 2>&1"
+
+
 rule train_ant:
     input:
         **prepared(*CLIP_STORE),

@@ -17,6 +17,7 @@ import pandas as pd
 from eap.data.clip_store import Clip, ClipStore
 from eap.data.encode import write_video
 from eap.data.layout import PreparedData
+from eap.evaluation.faces import load_faces
 from eap.evaluation.judges import Judges
 from eap.evaluation.networks import load_networks
 from eap.evaluation.offsets import offset_rows
@@ -43,7 +44,7 @@ UNJUDGED = ("shifted",)
 """Late pictures say nothing about emotion, which moves more slowly."""
 
 
-def score_controls(config: Any, data: PreparedData, sync: Path, out: Path) -> StageResult:
+def score_controls(config: Any, data: PreparedData, sync: Path, faces: Path, out: Path) -> StageResult:
     """Score variants "real", "reencoded", "still" and "shifted" of the clips that every evaluation scores.
 
     Parameters
@@ -52,8 +53,8 @@ def score_controls(config: Any, data: PreparedData, sync: Path, out: Path) -> St
         Sections of stage ``controls``.
     data
         The prepared data.
-    sync
-        The sync expert's model.
+    sync, faces
+        The models of the sync expert and of judge "faces".
     out
         Folder for tables ``scores`` and ``curves`` (seed null), ``judge`` (`eap.evaluation.points`) and ``offsets``
         (`eap.evaluation.offsets`).
@@ -72,7 +73,8 @@ def score_controls(config: Any, data: PreparedData, sync: Path, out: Path) -> St
     points = fit_judge(store, config.video.fps, made["sources"], out / "judge.parquet", made["config"])
     networks, weights = load_networks(config.evaluation.weights)
     made["metadata"] = {"eap.weights": json.dumps(weights)}
-    judges, expert = Judges(store, points, emonet=networks.emonet), load_sync_expert(sync).to(config.compute.device)
+    judges = Judges(store, points, load_faces(faces, config, store), emonet=networks.emonet)
+    expert = load_sync_expert(sync).to(config.compute.device)
     pictures, about, sound = Pictures(networks), read_levels(data), dict(read_sound(data, set(chosen)))
     rows: list[dict[str, Any]] = []
     judged: list[Judged] = []

@@ -23,7 +23,7 @@ from scipy.ndimage import convolve1d
 from eap.data.clip_store import ClipStore
 from eap.data.pose import to_canonical
 from eap.schemas import read_table, write_table
-from eap.stage import StageError
+from eap.training.face_judge import judges_split
 
 MAX_CLIPS = 1000
 """Clips that are read, at most, evenly spread over their sorted names."""
@@ -63,10 +63,15 @@ def features(landmarks_TP2: np.ndarray, shape_P2: np.ndarray, fps: int) -> np.nd
     shape_P2
         The person's neutral shape, ``[68, 2]``, canonical.
     """
+    moved = to_canonical(landmarks_TP2, shape_P2) - shape_P2
+    return smooth(moved.reshape(len(moved), -1), fps)
+
+
+def smooth(values_TD: np.ndarray, fps: int) -> np.ndarray:
+    """Values over time under a Hann window of `SMOOTHING_S`, ``[T, D]``."""
     half = round(SMOOTHING_S * fps / 2)
     window = np.hanning(2 * half + 3)[1:-1]
-    moved = to_canonical(landmarks_TP2, shape_P2) - shape_P2
-    return convolve1d(moved.reshape(len(moved), -1), window / window.sum(), axis=0, mode="nearest")
+    return convolve1d(values_TD, window / window.sum(), axis=0, mode="nearest")
 
 
 def expand(z_NC: np.ndarray) -> np.ndarray:
@@ -127,15 +132,8 @@ def fit_judge(store: ClipStore, fps: int, sources: list[Path], path: Path, confi
     StageError
         If there is neither a validation nor a training clip.
     """
-    known = {
-        split: {store.rows(clip_id)["emotion"] for clip_id in store.ids(split)} for split in ("validation", "train")
-    }
-    split = "validation" if known["validation"] >= known["train"] and known["validation"] else "train"
+    split = judges_split(store)
     ids = store.ids(split)
-    if not ids:
-        raise StageError(
-            "no validation or training clip: judge 'points' is fitted on them; change the split, or add clips"
-        )
     chosen = [ids[i] for i in np.unique(np.linspace(0, len(ids) - 1, min(len(ids), MAX_CLIPS)).round().astype(int))]
     x, y, emotions = [], [], []
     for clip_id in chosen:

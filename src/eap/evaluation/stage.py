@@ -15,6 +15,7 @@ from eap.data.encode import PROVENANCE, write_video
 from eap.data.layout import PreparedData
 from eap.evaluation.bias import bias_rows
 from eap.evaluation.embeddings import embedding_rows
+from eap.evaluation.faces import load_faces
 from eap.evaluation.judges import Judges
 from eap.evaluation.networks import load_networks
 from eap.evaluation.pictures import Pictures
@@ -50,7 +51,7 @@ TABLES = ("scores", "curves", "videos", "bias", "saturation", "embeddings", "gri
 
 
 def evaluate(
-    config: Any, seed: int, data: PreparedData, era: Path, sync: Path, judge: Path, out: Path
+    config: Any, seed: int, data: PreparedData, era: Path, sync: Path, judge: Path, faces: Path, out: Path
 ) -> StageResult:  # fmt: skip
     """Score up to ``evaluation.max_clips`` test clips and write `TABLES`, with videos and pictures beside them.
 
@@ -58,8 +59,8 @@ def evaluate(
     ----------
     config
         Sections of stage ``evaluate``.
-    era, sync, judge
-        The trained model, the sync expert's, and judge "points" as stage ``controls`` wrote it.
+    era, sync, judge, faces
+        The trained model, the sync expert's, judge "points" as stage ``controls`` wrote it, and judge "faces".
     out
         Folder of this seed's tables.
 
@@ -75,7 +76,8 @@ def evaluate(
         raise StageError("no test clip: change split.test or split.seed, or add clips")
     face = Synthesizer(era, config)
     networks, weights = load_networks(config.evaluation.weights)
-    judges = Judges(store, read_judge(judge, config.video.fps), face, networks.emonet, config.emotions)
+    points = read_judge(judge, config.video.fps)
+    judges = Judges(store, points, load_faces(faces, config, store), face, networks.emonet, config.emotions)
     expert = load_sync_expert(sync).to(config.compute.device)
     setup = Setup(config, seed, store, read_levels(data), face, expert, judges, Pictures(networks), chosen, out)
     tables: dict[str, Any] = dict(zip(("scores", "curves", "videos"), score_clips(setup, data), strict=True))

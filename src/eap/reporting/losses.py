@@ -15,6 +15,7 @@ TITLES = {
     "era": "ERA, emotion from the voice",
     "student": "Landmark student",
     "sync": "Sync expert",
+    "judge": 'Judge "faces"',
 }
 PARTS = ("train", "validation")
 """Not "alarm": that is told among the cautions."""

@@ -48,6 +48,12 @@ GROUPS: dict[str, tuple[str, str]] = {
         "generated frame, none of the training or test people, and took no part in any training. Real video's own "
         "score tells how good it is.",
     ),
+    "intensity/faces": (
+        "Emotion, judged by a network",
+        "A network that compares a frame with the person's neutral face; it learnt from real frames of validation "
+        "people (of training people, where validation lacks an emotion) and took no part in any training. Real "
+        "video's own score tells how good it is.",
+    ),
     "intensity/landmarks": (
         "Emotion, judged by landmarks",
         "Deviation of dlib's points from the person's neutral shape: took no part in training the generator directly, "

@@ -13,7 +13,7 @@ from eap.experiments import BASE
 from eap.schemas import read_table
 from eap.stage import StageError
 
-ONCE = ("student", "sync")
+ONCE = ("student", "sync", "judge")
 PER_SEED = ("ant", "era")
 COMPARED = ("experiments", "summary", "breakdown", "comparisons", "probes")
 EVALUATED = ("scores", "curves", "videos", "bias", "saturation", "embeddings", "grid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import nn
 from eap.models.ant import ANT
 from eap.models.discriminator import Discriminator
 from eap.models.era import Classifier, EmotionDecoder, EmotionEncoder, Regressor, VABackbone
+from eap.models.face_judge import D_FEATURES, FaceJudge
 from eap.models.lip_landmarks import LandmarkStudent
 from eap.models.syncnet import SyncExpert
 from eap.stage import StageError
@@ -78,14 +80,27 @@ def build_student(channels: int, image_size: int) -> LandmarkStudent:
 def load_student(path: Path, config: Any) -> LandmarkStudent:
     """The trained landmark student, frozen; it must have been trained at `config.model.image_size`."""
     record = read_record(path, "train-student")
-    if record["image_size"] != config.model.image_size:
-        raise StageError(
-            f"{path}: trained on frames of {record['image_size']} px, but model.image_size is "
-            f"{config.model.image_size}; run train-student again"
-        )
+    _require_size(path, record, config, "train-student")
     student = build_student(record["channels"], record["image_size"])
     load_model(path, {"student": student})
     return student.requires_grad_(False).eval()
+
+
+def load_face_judge(path: Path, config: Any) -> tuple[FaceJudge, tuple[str, ...]]:
+    """Judge "faces", frozen, and its classes; it must have been trained at `config.model.image_size`."""
+    record = read_record(path, "train-judge")
+    _require_size(path, record, config, "train-judge")
+    judge = FaceJudge(record["channels"], D_FEATURES, len(record["classes"]))
+    load_model(path, {"judge": judge})
+    return judge.requires_grad_(False).eval(), tuple(record["classes"])
+
+
+def _require_size(path: Path, record: Mapping[str, Any], config: Any, stage: str) -> None:
+    if record["image_size"] != config.model.image_size:
+        raise StageError(
+            f"{path}: trained on frames of {record['image_size']} px, but model.image_size is "
+            f"{config.model.image_size}; run {stage} again"
+        )
 
 
 def load_sync_expert(path: Path) -> SyncExpert:

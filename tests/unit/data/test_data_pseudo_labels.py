@@ -200,17 +200,22 @@ def test_a_second_run_gives_the_same_table(tmp_path, face):
     pd.testing.assert_frame_equal(first, second)
 
 
-def _prepare_phantom(tmp_path, face, n_prepared: int):
-    """One clip of which four frames were rendered and `n_prepared` are in the cache."""
+def _prepare_phantom(tmp_path, face, n_prepared: int, drawn=None, **labels):
+    """One clip of which four frames were rendered, from the points `drawn`, and `n_prepared` are in the cache."""
     data, root = PreparedData(tmp_path / "data"), tmp_path / "corpus"
     clip_id = "P000/happy_1_n00.mp4"
     truth = [{"clip_id": clip_id, "frame": i, "valence": 0.1 * i, "arousal": -0.2 * i} for i in range(4)]
-    write_table(root / "P000" / "truth.parquet", "truth", [row | {"landmarks": face.ravel()} for row in truth])
+    write_table(
+        root / "P000" / "truth.parquet",
+        "truth",
+        [row | {"landmarks": (face if drawn is None else drawn).ravel()} for row in truth],
+    )
     row = {"clip_id": clip_id, "path": clip_id, "speaker_id": "P000", "emotion": "happy", "status": "used", "shard": 0}
+    row |= {"crop_x_px": 10.0, "crop_y_px": -4.0, "crop_size_px": 128.0}
     write_table(data.clips, "clips", [row])
     frames = [{"clip_id": clip_id, "frame": i, "landmarks": face.ravel()} for i in range(n_prepared)]
     write_table(data.shard("landmarks", 0), "landmarks", [to_table("landmarks", frames)])
-    config = sections("labels", root, {"preset": "demo", "data": {"dataset": "phantom"}})
+    config = sections("labels", root, {"preset": "demo", "data": {"dataset": "phantom"}, "labels": labels})
     label_clips(config, data, data.labels, data.shapes)
     return read_table(data.labels, "labels"), read_table(data.shapes, "shapes")
 
@@ -221,6 +226,23 @@ def test_phantom_labels_are_the_truth_that_was_rendered(tmp_path, face):
     np.testing.assert_allclose(labels.arousal, [0, -0.2, -0.4, -0.6], atol=1e-6)
     assert set(labels.source) == {"phantom"}
     assert shapes.deviation_scale.isna().all()
+
+
+def test_points_are_the_detected_ones_unless_asked_for(tmp_path, face):
+    labels, shapes = _prepare_phantom(tmp_path, face, 4)
+    assert labels.points.isna().all()
+    np.testing.assert_array_equal(np.stack(shapes["shape"]), np.stack(shapes.detected_shape))
+
+
+def test_points_that_the_corpus_was_drawn_from_lie_in_the_crop(tmp_path, face):
+    size = sections("labels", tmp_path).video.size
+    # Backwards by hand: the crop's pixel i has its centre at (i + 0.5) * 128 / size - 0.5 + the crop's corner
+    crop_px = to_canonical(_posed(_raised(face, 5), 1))[0] * 20 + size / 2
+    drawn = (crop_px + 0.5) * 128 / size - 0.5 + (10, -4)
+    labels, shapes = _prepare_phantom(tmp_path, face, 4, drawn, points="phantom")
+    np.testing.assert_allclose(np.stack(labels.points).reshape(4, 68, 2), [crop_px] * 4, atol=1e-3)
+    np.testing.assert_allclose(shapes["shape"][0].reshape(68, 2), to_canonical(crop_px[None])[0], atol=1e-4)
+    np.testing.assert_allclose(shapes.detected_shape[0].reshape(68, 2), to_canonical(face[None])[0], atol=1e-4)
 
 
 def test_truth_of_another_length_is_refused(tmp_path, face):

@@ -81,5 +81,5 @@ def test_readings_stay_among_labels_and_no_face_has_no_class():
 
 def test_no_clip_to_fit_on(store, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "ids", lambda split: [])
-    with pytest.raises(StageError, match="no validation or training clip: judge 'points'"):
+    with pytest.raises(StageError, match="no validation or training clip: judges learn from them"):
         fit_judge(store, 25, [], tmp_path / "judge.parquet", {})

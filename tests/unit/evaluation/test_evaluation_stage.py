@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import product
 
 import av
 import numpy as np
@@ -53,16 +54,16 @@ class KnownLandmarks:
         return points.astype(np.float32), ["detected"] * len(points)
 
 
-def run(tiny_data, era_file, sync_file, folder):
+def run(tiny_data, era_file, sync_file, faces_file, folder):
     """Controls and evaluation into one folder of results."""
-    controls = score_controls(sections("controls"), tiny_data, sync_file, folder / "controls")
+    controls = score_controls(sections("controls"), tiny_data, sync_file, faces_file, folder / "controls")
     judge = folder / "controls" / "judge.parquet"
     config = sections("evaluate", EVALUATION)
-    return controls, evaluate(config, 3, tiny_data, era_file, sync_file, judge, folder / "v")
+    return controls, evaluate(config, 3, tiny_data, era_file, sync_file, judge, faces_file, folder / "v")
 
 
 @pytest.fixture(scope="module")
-def known(tiny_data, era_file, sync_file, store, tmp_path_factory):
+def known(tiny_data, era_file, sync_file, faces_file, store, tmp_path_factory):
     """A run whose landmarks are known: folder and result."""
     folder = tmp_path_factory.mktemp("known")
     with pytest.MonkeyPatch.context() as patch:
@@ -70,7 +71,7 @@ def known(tiny_data, era_file, sync_file, store, tmp_path_factory):
         patch.setattr(
             variants, "detect_landmarks", lambda *a, **k: (controls if controls.others else made)(*a, **k)
         )  # fmt: skip
-        return folder, run(tiny_data, era_file, sync_file, folder)[1]
+        return folder, run(tiny_data, era_file, sync_file, faces_file, folder)[1]
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def test_identity_is_the_recording_s(scores, clip_id):
 def test_classes_are_named_by_who_names_classes(scores):
     rows = scores[scores.metric.str.startswith("emotion_accuracy/")]
     assert set(zip(rows.variant, rows.metric.str.partition("/")[2], strict=True)) == {
-        *((variant, judge) for variant in (*GENERATED, "real", "reencoded", "still") for judge in ("era", "points")),
+        *product((*GENERATED, "real", "reencoded", "still"), ("era", "points", "faces")),
         ("generated", "audio"),
     }
     assert set(rows.value) <= {0.0, 1.0}
@@ -172,7 +173,7 @@ def test_no_metric_is_both_per_clip_and_pooled(scores):
     pooled = scores[scores.scope == "pooled"]
     assert pooled.clip_id.isna().all()
     judges = set(pooled.metric.str.partition("/")[2])
-    assert judges == {"era", "points", "landmarks", "audio"}
+    assert judges == {"era", "points", "faces", "landmarks", "audio"}
     assert set(pooled.variant[pooled.metric.str.endswith("/audio")]) == {"generated"}
 
 
@@ -207,8 +208,8 @@ def test_curves(known, store):
     curves = read_table([known[0] / "v/curves.parquet", known[0] / "controls/curves.parquet"], "curves")
     sizes = curves.groupby(["clip_id", "variant", "judge"]).size()
     assert (sizes == 30).all()
-    # What the model made: era, points, landmarks; its own reading of three controls; those of the others; the voice.
-    assert len(sizes) == 2 * (len(GENERATED) * 3 + 3 + 3 * 2 + 1)
+    # What the model made: era, points, faces, landmarks; its own reading of three controls; the others'; the voice.
+    assert len(sizes) == 2 * (len(GENERATED) * 4 + 3 + 3 * 3 + 1)
     one = curves[(curves.clip_id == TEST_CLIPS[0]) & (curves.variant == "real") & (curves.judge == "landmarks")]
     np.testing.assert_allclose(one.intensity, one.true_intensity, atol=0.02)
     np.testing.assert_allclose(one.true_valence, store[TEST_CLIPS[0]].va_T2[:, 0], atol=1e-6)
@@ -245,7 +246,7 @@ def test_bias_rows_hold_every_source_gain_and_judge(known):
     made = rows[rows.variant == "generated"]
     sizes = made.groupby(["clip_id", "source_emotion", "gain", "judge"]).size()
     assert (sizes == 1).all()
-    assert len(sizes) == 2 * 3 * 2 * 3  # clips, sources, gains, judges
+    assert len(sizes) == 2 * 3 * 2 * 4  # clips, sources, gains, judges
     assert (made.source_clip_id.str.split("/").str[0] == made.speaker_id).all()
     assert (made.source_clip_id != made.clip_id).all()
     assert set(made.predicted[made.judge == "era"]) <= {"neutral", "happy", "angry"}
@@ -261,7 +262,8 @@ def test_saturation_rows_hold_every_gain(known):
     counts = rows.groupby(["variant", "judge"]).size().to_dict()
     assert counts == {
         ("generated", "audio"): 1, ("generated", "era"): 4, ("generated", "landmarks"): 4, ("generated", "points"): 4,
-        ("real", "era"): 1, ("real", "landmarks"): 1, ("real", "points"): 1,
+        ("generated", "faces"): 4, ("real", "era"): 1, ("real", "landmarks"): 1, ("real", "points"): 1,
+        ("real", "faces"): 1,
     }  # fmt: skip
     assert sorted(rows.gain[rows.judge == "era"].dropna()) == [0, 0.5, 1, 1.5]
 
@@ -298,12 +300,12 @@ def test_every_table_carries_the_seed(known):
         assert set(table(known, name).seed) == {3}, name
 
 
-def test_faces_that_dlib_does_not_find_do_not_crash(tiny_data, era_file, sync_file, tmp_path, monkeypatch):
+def test_faces_that_dlib_does_not_find_do_not_crash(tiny_data, era_file, sync_file, faces_file, tmp_path, monkeypatch):
     def nothing(frames_THWC, detector, detect_every):
         return np.full((len(frames_THWC), 68, 2), np.nan, np.float32), ["missing"] * len(frames_THWC)
 
     monkeypatch.setattr(variants, "detect_landmarks", nothing)
-    controls, made = (result.metrics for result in run(tiny_data, era_file, sync_file, tmp_path))
+    controls, made = (result.metrics for result in run(tiny_data, era_file, sync_file, faces_file, tmp_path))
     scores = read_table([tmp_path / "v/scores.parquet", tmp_path / "controls/scores.parquet"], "scores")
     lost = scores[scores.metric.str.startswith("lmd") | scores.metric.str.endswith("/landmarks")]
     assert lost.value.isna().all()
@@ -314,15 +316,15 @@ def test_faces_that_dlib_does_not_find_do_not_crash(tiny_data, era_file, sync_fi
     assert bias.intensity[bias.judge == "points"].isna().all()
 
 
-def test_no_test_clip(tiny_data, era_file, sync_file, known, tmp_path):
+def test_no_test_clip(tiny_data, era_file, sync_file, faces_file, known, tmp_path):
     shutil.copytree(tiny_data.root, tmp_path / "data")
     data = PreparedData(tmp_path / "data")
     splits = read_table(data.splits, "splits")
     write_table(data.splits, "splits", splits[splits.split != "test"])
     assert ClipStore(data, 32).ids("test") == []
     with pytest.raises(StageError, match=r"no test clip: change split\.test"):
-        score_controls(sections("controls"), data, sync_file, tmp_path / "controls")
+        score_controls(sections("controls"), data, sync_file, faces_file, tmp_path / "controls")
     judge = known[0] / "controls" / "judge.parquet"
     with pytest.raises(StageError, match=r"no test clip: change split\.test"):
-        evaluate(sections("evaluate"), 0, data, era_file, sync_file, judge, tmp_path / "v")
+        evaluate(sections("evaluate"), 0, data, era_file, sync_file, judge, faces_file, tmp_path / "v")
     assert not (tmp_path / "v").exists()

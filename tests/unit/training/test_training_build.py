@@ -7,7 +7,14 @@ import torch
 from tiny_data import tiny_config
 
 from eap.stage import StageError
-from eap.training.build import build_ant, build_discriminator, build_era, load_student, load_sync_expert
+from eap.training.build import (
+    build_ant,
+    build_discriminator,
+    build_era,
+    load_face_judge,
+    load_student,
+    load_sync_expert,
+)
 
 
 def test_student_comes_frozen_with_its_mean_shape(student_file, store):
@@ -24,6 +31,15 @@ def test_a_student_of_another_size_or_another_kind_of_model_is_refused(student_f
         load_student(student_file, tiny_config({"model": {"image_size": 64}}))
     with pytest.raises(StageError, match="expected a model of stage train-student, found one of stage train-sync"):
         load_student(sync_file, tiny_config())
+
+
+def test_a_judge_of_another_size_is_refused_and_knows_its_classes(faces_file):
+    with pytest.raises(StageError, match=r"trained on frames of 32 px, but model\.image_size is 64; run train-judge"):
+        load_face_judge(faces_file, tiny_config({"model": {"image_size": 64}}))
+    judge, classes = load_face_judge(faces_file, tiny_config())
+    assert classes == ("neutral", "happy", "angry")
+    assert not judge.training
+    assert not any(p.requires_grad for p in judge.parameters())
 
 
 def test_expert_comes_frozen_in_evaluation_mode(sync_file):
