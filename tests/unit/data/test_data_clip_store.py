@@ -52,15 +52,16 @@ def test_points_are_the_detected_landmarks_where_no_others_are_known(store):
 def test_points_of_a_rendered_corpus_move_ant_and_the_detected_ones_are_scored(copied):
     labels, shapes = read_table(copied.labels, "labels"), read_table(copied.shapes, "shapes")
     plain = ClipStore(copied, 32)[CLIP]
-    rows = [to_table("labels", own.assign(points=list((landmarks(c) + [2, 0]).reshape(FRAMES, -1))))
-            for c, own in labels.groupby("clip_id")]  # fmt: skip
+    aside = np.array([2, 0])
+    points = {c: list((landmarks(c) + aside).reshape(FRAMES, -1)) for c in SPLIT_OF}
+    rows = [to_table("labels", own.assign(points=points[c])) for c, own in labels.groupby("clip_id")]
     write_table(copied.labels, "labels", rows)
     write_table(copied.shapes, "shapes", shapes.assign(shape=[0.9 * s for s in shapes["shape"]]))
     store = ClipStore(copied, 32)
     clip = store[CLIP]
     np.testing.assert_array_equal(clip.landmarks_TP2, plain.landmarks_TP2)
-    np.testing.assert_allclose(clip.points_TP2, plain.landmarks_TP2 + [8, 0], atol=1e-3)  # 2 of 64 px are 8 of 256
-    np.testing.assert_allclose(clip.pose_TP2.mean((0, 1)), plain.pose_TP2.mean((0, 1)) + [8, 0], atol=0.5)
+    np.testing.assert_allclose(clip.points_TP2, plain.landmarks_TP2 + 4 * aside, atol=1e-3)  # 2 of 64 px are 8 of 256
+    np.testing.assert_allclose(clip.pose_TP2.mean((0, 1)), plain.pose_TP2.mean((0, 1)) + 4 * aside, atol=0.5)
     np.testing.assert_allclose(store.shape("ann"), 0.9 * store.detected_shape("ann"), rtol=1e-6)
 
 
