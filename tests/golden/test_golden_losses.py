@@ -35,7 +35,7 @@ SMALL = {
     "model": {
         "image_size": 32, "base_channels": 8, "max_channels": 32, "max_skip_px": 8, "residual_blocks": 1, "d_model": 32,
         "d_feedforward": 64, "layers": 1, "heads": 2, "dropout": 0.1, "d_emotion": 16, "emotion_channels": 8,
-        "discriminator_channels": 8,
+        "discriminator_channels": 8, "paint": "everywhere",
     },
     "perceptual": {"network": "student", "weights": "trained", "scales": 3},
     "compute": {"device": "cpu", "threads": 1},

@@ -44,7 +44,7 @@ TINY: dict[str, Any] = {
     "model": {
         "image_size": 32, "base_channels": 8, "max_channels": 32, "max_skip_px": 8, "residual_blocks": 1, "d_model": 32,
         "d_feedforward": 64, "layers": 1, "heads": 2, "dropout": 0.1, "d_emotion": 16, "emotion_channels": 8,
-        "emotion_pooled": False, "discriminator_channels": 8,
+        "emotion_pooled": False, "discriminator_channels": 8, "paint": "everywhere",
     },
     "student": {"channels": 8, "steps": 200, "batch_size": 16, "lr": 3.0e-3},
     "sync": {"channels": 4, "d_embedding": 16, "steps": 10, "clips_per_batch": 2, "windows_per_clip": 8},
