@@ -80,8 +80,8 @@ TARGETS = {"reference": REFERENCE, "grid_cpu": GRID_CPU}
 """Bounds by preset (CHOSEN: the project's own): on held-out people of the phantom corpus; on held-out real clips."""
 
 
-def collect(root: Path) -> dict[str, dict[str, Any]]:
-    """``{metric: {mean, std, n, real, still, shuffled}}`` of the base experiment; null where there is no such value.
+def collect(root: Path, experiment: str = BASE) -> dict[str, dict[str, Any]]:
+    """``{metric: {mean, std, n, real, still, shuffled}}`` of an experiment; null where there is no such value.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def collect(root: Path) -> dict[str, dict[str, Any]]:
     """
     summary = read_table(root / "comparison/summary.parquet", "summary")
     probes = read_table(root / "comparison/probes.parquet", "probes")
-    summary, probes = (table[table["experiment"] == BASE] for table in (summary, probes))
+    summary, probes = (table[table["experiment"] == experiment] for table in (summary, probes))
     means = {(row.variant, row.metric): row.mean for row in summary.itertuples()}
     found = {}
     for row in summary[summary["variant"] == "generated"].sort_values("metric").itertuples():
@@ -127,13 +127,16 @@ def write_results(root: Path, preset: str, command: str, out: Path) -> None:
         raise StageError(f"{root}: no comparison/summary.parquet; run the workflow to its end first")
     path = out / "results.json"
     presets = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    presets[preset] = collect(root)
+    names = read_table(root / "comparison/experiments.parquet", "experiments")["experiment"]
+    found = {name: collect(root, name) for name in [BASE, *(name for name in names if name != BASE)]}
+    for name, figures in found.items():
+        presets[preset if name == BASE else f"{preset}/{name}"] = figures
     write_text(path, json.dumps(presets, indent=2, sort_keys=True, allow_nan=False) + "\n")
     note = out / f"results-{preset}.txt"
     notes = [note.read_text(encoding="utf-8").strip(), ""] if note.is_file() else []
     page = out / "results.md"
     sections = _sections(page.read_text(encoding="utf-8")) if page.is_file() else {}
-    sections[preset] = "\n".join(_section(preset, presets[preset], command, notes))
+    sections[preset] = "\n".join([*_section(preset, found[BASE], command, notes), *_experiments(found)])
     write_text(page, "\n\n".join([TITLE, *(sections[name] for name in sorted(sections))]) + "\n")
 
 
@@ -162,6 +165,22 @@ def _section(preset: str, found: dict[str, dict[str, Any]], command: str, notes:
     for name, row in found.items():
         cells = [name, _text(row["mean"]), _text(row["std"]), str(row["n"]), *(_text(row[c]) for c in COLUMNS)]
         lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _experiments(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+    """Every experiment's means and deviations over seeds, of the figures that are bounded somewhere."""
+    if len(found) == 1:
+        return []
+    bounded = dict.fromkeys(target.metric for targets in TARGETS.values() for target in targets)
+    metrics = [metric for metric in bounded if any(metric in figures for figures in found.values())]
+    lines = ["", "Experiments, mean and standard deviation over seeds:", ""]
+    lines += ["| figure | " + " | ".join(found) + " |", "| --- |" + " --- |" * len(found)]
+    for metric in metrics:
+        rows = [figures.get(metric, {"mean": None, "std": None}) for figures in found.values()]
+        spread = ["" if row["std"] is None else f" ({row['std']:.3f})" for row in rows]
+        cells = [_text(row["mean"]) + more for row, more in zip(rows, spread, strict=True)]
+        lines.append("| " + " | ".join([metric, *cells]) + " |")
     return lines
 
 

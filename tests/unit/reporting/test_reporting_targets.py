@@ -22,13 +22,15 @@ def root(tmp_path):
         row("shuffled", "opening_correlation", 0.1), row("rolled", "opening_correlation", 0.2),
         {**row("generated", "lmd", 9.0), "experiment": "other"},
     ]  # fmt: skip
-    common = {"experiment": "base", "judge": "points", "quantity": "intensity", "std": None, "n_seeds": 1}
+    common = {"experiment": "base", "judge": "faces", "quantity": "intensity", "std": None, "n_seeds": 1}
     probes = [
         {**common, "probe": "levels_ordered", "gain": 1.0, "mean": 0.5},
         {**common, "probe": "levels_ordered_real", "gain": None, "mean": 0.9},
         {**common, "probe": "source_share", "quantity": "valence", "gain": 1.0, "mean": 0.04},
     ]
     write_table(tmp_path / "comparison/summary.parquet", "summary", summary)
+    experiments = [{"experiment": name, "n_seeds": 1} for name in ("base", "other")]
+    write_table(tmp_path / "comparison/experiments.parquet", "experiments", experiments)
     write_table(tmp_path / "comparison/probes.parquet", "probes", probes)
     return tmp_path
 
@@ -40,17 +42,20 @@ def test_figures_stand_beside_their_controls_and_what_is_missed(root, tmp_path):
     (out / "results-reference.txt").write_text("One seed.")
     write_results(root, "reference", "run it", out)
     found = json.loads((out / "results.json").read_text())
-    assert set(found) == {"other", "reference"}
+    assert set(found) == {"other", "reference", "reference/other"}
+    assert found["reference/other"]["lmd"]["mean"] == 9.0
     assert found["reference"]["lmd"] == {"mean": 2.5, "std": None, "n": 1, "real": 1.0, "still": 5.0, "shuffled": 3.0}
     assert found["reference"]["opening_correlation"]["still"] is None
-    assert found["reference"]["levels_ordered/points"]["real"] == 0.9
+    assert found["reference"]["levels_ordered/faces"]["real"] == 0.9
     page = (out / "results.md").read_text()
     assert "n = 1 seed\n" in page
     assert "One seed." in page
     assert "| lmd | <= 2 (0.4 x still) | 2.500 | 0.500 | 1.000 | 5.000 | 3.000 |" in page
     assert "| opening_correlation | >= 0.5 (0.4 above shuffled) | 0.900 | met |" in page
-    assert "| source_share valence g=1/points | <= 0.05 | 0.040 | met |" in page
+    assert "| source_share valence g=1/faces | <= 0.05 | 0.040 | met |" in page
     assert "| width_correlation | 0.5 | not measured |" in page
+    assert "| figure | base | other |" in page
+    assert "| lmd | 2.500 | 9.000 |" in page
 
 
 def test_each_preset_has_its_own_bounds_and_its_own_section(root, tmp_path):
@@ -58,7 +63,9 @@ def test_each_preset_has_its_own_bounds_and_its_own_section(root, tmp_path):
     write_results(root, "grid_cpu", "run that", tmp_path)
     write_results(root, "demo", "run both", tmp_path)
     write_results(root, "reference", "run it again", tmp_path)
-    assert set(json.loads((tmp_path / "results.json").read_text())) == {"reference", "grid_cpu", "demo"}
+    presets = ("reference", "grid_cpu", "demo")
+    names = {*presets, *(f"{preset}/other" for preset in presets)}
+    assert set(json.loads((tmp_path / "results.json").read_text())) == names
     head, demo, grid, reference = (tmp_path / "results.md").read_text().split("\n## Preset ")
     assert head.startswith("# Results\n")
     assert "asked" not in demo
