@@ -27,6 +27,7 @@ TINY = {
     **SMALL,
     "student": {**SMALL["student"], "steps": 6},
     "sync": {**SMALL["sync"], "steps": 6},
+    "judge": {**SMALL["judge"], "steps": 6},
     "ant": {"epochs": 4, "batch_size": 2, "warmup_steps": 4, "checkpoint_every": 2},
     "era": {"epochs": 4, "batch_size": 2, "warmup_steps": 4, "checkpoint_every": 2},
     "evaluation": {"max_clips": 1, "bias_clips": 1},

@@ -214,7 +214,8 @@ def test_every_job_is_tracked_once_and_finished(run: Run) -> None:
     names = sorted(found.info.run_name for found in runs)
     assert {found.info.status for found in runs} == {"FINISHED"}
     sharded = [stage for stage in ("frames", "landmarks", "mel") for _ in range(2)]
-    once = ["catalog", "download", "index", "labels", "report", "split", "train-student", "train-sync", "controls"]
+    once = ["catalog", "download", "index", "labels", "report", "split", "controls"]
+    once += ["train-student", "train-sync", "train-judge"]
     seeded = [f"{stage} seed=0" for stage in ("train-ant", "train-era", "evaluate", "train-era", "evaluate")]
     assert names == sorted([*sharded, *once, *seeded, "compare", "base", "no_metric"])
     by_name = {found.info.run_name: found for found in runs if "mlflow.parentRunId" not in found.data.tags}

@@ -34,7 +34,7 @@ TINY = {
     "evaluation": {"max_clips": 1},
 }  # fmt: skip
 PARTITIONS = {"partitions": {"cpu": {"max_runtime": 1_000_000}, "gpu": {"max_runtime": 1_000_000, "max_gpu": 2}}}
-GPUS = {"train_student": 1, "train_sync": 1, "train_ant": 2, "train_era": 2}
+GPUS = {"train_student": 1, "train_sync": 1, "train_judge": 1, "train_ant": 2, "train_era": 2}
 GROUPS = {"extract_frames": "shard", "cache_landmarks": "shard", "compute_mel": "shard",
           "index_clips": "clips", "split_clips": "clips"}  # fmt: skip
 STARVED = "build_catalog"

@@ -30,11 +30,15 @@ from eap.training.ant import AntPhase, train_ant
 from eap.training.bench import random_batch
 from eap.training.build import build_student
 from eap.training.era import EraPhase, train_era
+from eap.training.face_judge import train_judge
 from eap.training.landmark_student import train_student
 from eap.training.reconstruction import build_reconstruction
 from eap.training.sync_expert import train_sync
 
-TRAIN = {"train-ant": train_ant, "train-era": train_era, "train-student": train_student, "train-sync": train_sync}
+TRAIN = {
+    "train-ant": train_ant, "train-era": train_era, "train-student": train_student, "train-sync": train_sync,
+    "train-judge": train_judge,
+}  # fmt: skip
 
 
 PHASES = {"train-ant": AntPhase, "train-era": EraPhase}

@@ -24,6 +24,7 @@ SCRIPT = Path(__file__).with_name("forked_runs.py")
 SHORT = {
     "student": {"steps": 20, "batch_size": 4},
     "sync": {"steps": 20},
+    "judge": {"steps": 20},
     "ant": {
         "batch_size": 2,
         "frames": 3,
@@ -52,6 +53,7 @@ KILLS = {
     # 2 steps between checkpoints; a "replace" is a checkpoint that is written and about to take its name
     "train-student": ["update:1", "update:6", "replace:2"],
     "train-sync": ["replace:1", "update:5"],
+    "train-judge": ["update:5"],
     # warm-up of 5 steps (one update each), then 10 steps of two updates; checkpoints every 3 steps
     "train-ant": ["update:2", "replace:2", "replace:1", "update:11", "random:1"],
     # warm-up of 5 steps (one update each), then 6 steps of six updates; checkpoints every 3 steps
