@@ -396,6 +396,14 @@ class EraConfig(Section):
     neutralization: bool = Field(description="cross-emotion sources; false: the target clip's own")
     p_emotional_source: Probability
     p_zero_emotion: Probability = Field(description="share of the neutral samples that run with e = 0")
+    mel_gain: NonNegativeFloat = Field(
+        description="augmentation of the voice, as lips and emotion hear it: standard deviation of its level and tilt, "
+        "in mel values; 0: off"
+    )
+    mel_noise: NonNegativeFloat = Field(description="the same: standard deviation of noise on each mel value; 0: off")
+    mel_tract: NonNegativeFloat = Field(
+        description="the same: standard deviation of the logarithm by which mel bins are stretched; 0: off"
+    )
     checkpoint_every: PositiveInt
 
 

@@ -12,14 +12,19 @@ from torch import Tensor
 
 from eap.data.batch import Batch
 
+LIPS = ("content_mel_BTMW",)
+LIPS_AND_EMOTION = ("content_mel_BTMW", "emotion_mel_BTMW")
 
-def augment_voice(batch: Batch, section: Any, max_abs: float, rng: np.random.Generator) -> Batch:
-    """The batch with other mel windows for the lips; those for emotion stay, since level and pitch are its matter.
+
+def augment_voice(
+    batch: Batch, section: Any, max_abs: float, rng: np.random.Generator, windows: tuple[str, ...] = LIPS
+) -> Batch:
+    """The batch with other mel windows: for the lips alone in ANT, for both in ERA.
 
     Parameters
     ----------
     section
-        Section ``ant``: mel_gain, mel_noise, mel_tract. Each sample has one level, one tilt and one stretch.
+        Section ``ant`` or ``era``: mel_gain, mel_noise, mel_tract. Each sample has one level, one tilt and one stretch.
     max_abs
         Mel values are cut at this magnitude (``audio.max_abs``).
     rng
@@ -27,18 +32,21 @@ def augment_voice(batch: Batch, section: Any, max_abs: float, rng: np.random.Gen
     """
     if not (section.mel_gain or section.mel_noise or section.mel_tract):
         return batch
-    mel_BTMW = batch.content_mel_BTMW
-    b, _, m, _ = mel_BTMW.shape
+    b, _, m, _ = batch.content_mel_BTMW.shape
 
     def draw(deviation: float, *shape: int) -> Tensor:
         return torch.from_numpy(rng.normal(0, 1, shape).astype(np.float32) * deviation)
 
     stretch_B, level_B, tilt_B = draw(section.mel_tract, b), draw(section.mel_gain, b), draw(section.mel_gain, b)
-    noise = draw(section.mel_noise, *mel_BTMW.shape)
     slope_M = torch.linspace(-1, 1, m)
     shift_BM = level_B[:, None] + tilt_B[:, None] * slope_M
-    changed = stretch_bins(mel_BTMW, stretch_B.exp()) + shift_BM[:, None, :, None] + noise
-    return replace(batch, content_mel_BTMW=changed.clamp(-max_abs, max_abs))
+    changed = {}
+    for name in windows:
+        mel_BTMW = getattr(batch, name)
+        noise = draw(section.mel_noise, *mel_BTMW.shape)
+        moved = stretch_bins(mel_BTMW, stretch_B.exp()) + shift_BM[:, None, :, None] + noise
+        changed[name] = moved.clamp(-max_abs, max_abs)
+    return replace(batch, **changed)
 
 
 def stretch_bins(mel_BTMW: Tensor, factor_B: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
@@ -28,6 +29,7 @@ from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
 from eap.training import processes
+from eap.training.augment import LIPS_AND_EMOTION, augment_voice
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
 from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
@@ -309,7 +311,9 @@ def _train(
     def draw(step: int, key: str = "batch_size") -> Batch:
         size = getattr(section, key)
         mine = processes.share(size, f"era.{key}")
-        return training.emotional_batch(seed, step, size).rows(mine).to(device)
+        batch = training.emotional_batch(seed, step, size)
+        rng = np.random.default_rng([seed, step, 4])
+        return augment_voice(batch, section, config.audio.max_abs, rng, LIPS_AND_EMOTION).rows(mine).to(device)
 
     mine = processes.share(section.batch_size, "era.batch_size")
     fixed = [
