@@ -73,6 +73,11 @@ class Chain:
         code = self.start(*(arguments or ("all",)), variables=variables).wait()
         return code, (self.folder / "output.txt").read_text(encoding="utf-8", errors="replace")
 
+    def untrain(self) -> None:
+        """Forget ANT's model, what its training left, and the logs of former runs; a run then trains ANT and ERA."""
+        for name in ("ant", "checkpoints", "tracking"):
+            shutil.rmtree(self.folder / "results" / name)
+
     def complete(self) -> None:
         """Run to the end as a user does after a fault: by the command that the message names, if it names one."""
         code, output = self.run()
