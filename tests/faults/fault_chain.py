@@ -74,8 +74,11 @@ class Chain:
         return code, (self.folder / "output.txt").read_text(encoding="utf-8", errors="replace")
 
     def untrain(self) -> None:
-        """Forget ANT's model, what its training left, and the logs of former runs; a run then trains ANT and ERA."""
-        for name in ("ant", "checkpoints", "tracking"):
+        """Forget ANT, all that follows, what training left, and the logs of former runs; a run then begins at ANT.
+
+        All that follows, since Snakemake makes no absent file anew that nothing asks for.
+        """
+        for name in ("ant", "era", "evaluation", "comparison", "report", "checkpoints", "tracking"):
             shutil.rmtree(self.folder / "results" / name)
 
     def complete(self) -> None:
