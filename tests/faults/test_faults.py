@@ -1,7 +1,7 @@
 """Faults, each caused for real, and what is left after a rerun: `make test-faults`; it prints a table.
 
-FAULT_KILLS says how many kills (20; CI: 3), FAULT_EACH in how many stages the disk is full and how many shards are
-damaged in each way (0: all; CI: 1), FAULT_SEED when the kills come and which stages and shards these are.
+FAULT_KILLS says how many kills (20; CI: 3), FAULT_EACH in how many stages the disk is full, in how many ways shards are
+damaged and how many in each way (0: all; CI: 1), FAULT_SEED when the kills come and which stages and shards these are.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ MADE_BY = {
 }  # fmt: skip
 """A file of each stage, last stages first: so nothing before the stage is to be made when its turn comes."""
 SHARDS = ("frames", "audio", "mel", "landmarks")
+DAMAGES = ("truncated", "bit-flipped", "bit-flipped, time kept")
 
 
 @dataclass
@@ -271,7 +272,7 @@ def test_two_workflows_at_once(undisturbed: Chain, copy: Chain) -> None:
     row.survived += 1
 
 
-@pytest.mark.parametrize("how", ["truncated", "bit-flipped", "bit-flipped, time kept"])
+@pytest.mark.parametrize("how", chosen(DAMAGES, "how"))
 def test_damaged_shards(undisturbed: Chain, copy: Chain, how: str) -> None:
     """One shard of each kind; whoever reads it names it, `eap verify --delete` removes it, and it is made anew."""
     names = chosen(SHARDS, how)
