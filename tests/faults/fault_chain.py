@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -65,8 +66,9 @@ class Chain:
         }
         with open(self.folder / "output.txt", "w") as out:
             return subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdout=out, stderr=out, text=True, start_new_session=True
-            )
+                command, cwd=self.folder, env=environment, stdout=out, stderr=out, text=True, start_new_session=True,
+                preexec_fn=heed_interrupts,
+            )  # fmt: skip
 
     def run(self, *arguments: str, variables: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Exit code and output of a whole run."""
@@ -99,6 +101,11 @@ class Chain:
         from eap.housekeeping import find_damage
 
         return [path for path, _ in find_damage(self.folder / "results")]
+
+
+def heed_interrupts() -> None:
+    """A shell's background jobs, and all that they start, ignore Ctrl-C; a terminal's do not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def jobs_of(workflow: int, containing: str = " -m eap ") -> list[psutil.Process]:
