@@ -33,7 +33,8 @@ help:  ## this list
 
 setup: $(STAMP)  ## install everything into .venv (needs python3 3.11 or newer; PYTHON=python3.11 chooses one)
 
-# The Python that makes .venv must not be .venv's own.
+# The Python that makes .venv must not be .venv's own. Bytecode is written once, here: every job is a process, and where
+# Python may not write it (PYTHONDONTWRITEBYTECODE, a read-only environment) each would compile torch anew, in 6 s of CPU.
 $(STAMP): export PATH := $(SYSTEM_PATH)
 $(STAMP): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -43,7 +44,7 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	  echo "setup: '$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt-get install python3-venv;" \
 	    "if another Python made $(VENV), remove that folder" >&2; exit 1; }
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps --require-hashes \
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps --require-hashes --compile-bytecode \
 	  -r envs/requirements.txt  # complete, so nothing is resolved again (envs/overrides.txt)
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps -e .
 	@touch $@
@@ -101,8 +102,8 @@ test-tracking: setup  ## MLflow's server on a PostgreSQL of its own, with passwo
 	fi
 	pytest -m postgresql
 
-test-faults: setup  ## kills, a full disk, a dead server, damaged shards: each caused, the results compared [FAULT_KILLS=20]
-	pytest -m faults -s
+test-faults: setup  ## kills, a full disk, a dead server, damaged shards: each caused, the results compared [FAULT_KILLS=20 FAULT_EACH=0]
+	pytest -m faults -s --durations=0
 
 # pip-audit asks PyPI's vulnerability service (or osv) about each locked package: it needs the network, and fails without.
 audit: setup  ## known vulnerabilities of the locked packages; no answer is a failure [AUDIT_SERVICE=pypi or osv]

@@ -1,6 +1,7 @@
 # From a folder of clips to results/report/index.html. Values live in workflow/presets, types in src/eap/config.py.
 from pathlib import Path
 
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 from eap.config import ConfigError
@@ -21,8 +22,13 @@ except ConfigError as error:
 cfg = EXPERIMENTS.base
 
 
-# For --software-deployment-method apptainer; envs/eap.def says how to build it. Otherwise it is not looked at.
-container: str(Path(workflow.basedir) / "envs" / "eap.sif")
+# For --software-deployment-method apptainer; envs/eap.def says how to build it. Snakemake refuses an image at a path with
+# a space even when it is not asked for.
+IMAGE = str(Path(workflow.basedir) / "envs" / "eap.sif")
+WANTED = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+
+
+container: IMAGE if WANTED or " " not in IMAGE else None
 
 
 include: "workflow/rules/common.smk"

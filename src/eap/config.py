@@ -535,10 +535,10 @@ class Config(Section):
                 f"audio.hop_length ({self.audio.hop_length}) x video.fps ({self.video.fps}) must equal "
                 f"audio.sample_rate ({self.audio.sample_rate}): one mel column per video frame"
             )
-        if self.labels.points == "phantom" and self.labels.source != "phantom":
+        if self.labels.points == "phantom" and (self.data.dataset != "phantom" or self.video.fps != 25):
             raise ValueError(
-                f"labels.points 'phantom' comes with labels.source 'phantom', but that is {self.labels.source!r}; "
-                "allowed with it: 'landmarks'"
+                f"labels.points 'phantom' is known of the phantom corpus at 25 fps, but data.dataset is "
+                f"{self.data.dataset!r} and video.fps {self.video.fps}; set labels.points: landmarks"
             )
         if self.labels.source == "phantom" and self.data.dataset != "phantom":
             raise ValueError(

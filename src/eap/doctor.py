@@ -128,6 +128,19 @@ def _weights(config: Any, folder: Path) -> Iterator[Finding]:
         path = folder / config.ant.start_from
         missing = None if path.is_file() else "ant.start_from is not a file; train it first (docs/adr/0034)"
         yield Finding("the ANT to start from", config.ant.start_from, missing, missing is not None)
+    yield from _scores_weights(config, folder)
+
+
+def _scores_weights(config: Any, folder: Path) -> Iterator[Finding]:
+    """Weights that are named for scores are read last, after all training."""
+    from eap.evaluation.weights import WEIGHTS
+
+    for name, published in WEIGHTS.items():
+        path = getattr(config.evaluation.weights, name)
+        if path is not None:
+            remedy = f"evaluation.weights.{name} is not a file; download {published.url}, or set it to null"
+            there = (folder / path).is_file()
+            yield Finding(f"{published.name}'s weights for scores", path, None if there else remedy, not there)
 
 
 def _weight(what: str, settings: Any, key: str, folder: Path) -> Finding:
@@ -152,6 +165,9 @@ def _tracking(config: Any, folder: Path) -> Finding:
         answer = requests.get(f"{fill_in(uri).rstrip('/')}/health", timeout=TIMEOUT_S)
         answer.raise_for_status()
     except (requests.RequestException, ValueError) as error:
-        remedy = "start the server, correct tracking.uri, or set it to null for a local database"
-        return Finding("MLflow", mask(f"{uri} does not answer ({error})"), remedy, fatal=True)
+        remedy = (
+            "the run goes on without it and its logs wait in results/tracking; start the server or correct "
+            "tracking.uri, then `eap --tracking URI track deliver`, or set tracking.uri to null for a local database"
+        )
+        return Finding("MLflow", mask(f"{uri} does not answer ({error})"), remedy)
     return Finding("MLflow", f"{uri} answers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -66,13 +67,22 @@ class Chain:
         }
         with open(self.folder / "output.txt", "w") as out:
             return subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdout=out, stderr=out, text=True, start_new_session=True
-            )
+                command, cwd=self.folder, env=environment, stdout=out, stderr=out, text=True, start_new_session=True,
+                preexec_fn=heed_interrupts,
+            )  # fmt: skip
 
     def run(self, *arguments: str, variables: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Exit code and output of a whole run."""
         code = self.start(*(arguments or ("all",)), variables=variables).wait()
         return code, (self.folder / "output.txt").read_text(encoding="utf-8", errors="replace")
+
+    def untrain(self) -> None:
+        """Forget ANT, all that follows, what training left, and the logs of former runs; a run then begins at ANT.
+
+        All that follows, since Snakemake makes no absent file anew that nothing asks for.
+        """
+        for name in ("ant", "era", "evaluation", "comparison", "report", "checkpoints", "tracking"):
+            shutil.rmtree(self.folder / "results" / name)
 
     def complete(self) -> None:
         """Run to the end as a user does after a fault: by the command that the message names, if it names one."""
@@ -92,6 +102,11 @@ class Chain:
         from eap.housekeeping import find_damage
 
         return [path for path, _ in find_damage(self.folder / "results")]
+
+
+def heed_interrupts() -> None:
+    """A shell's background jobs, and all that they start, ignore Ctrl-C; a terminal's do not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def jobs_of(workflow: int, containing: str = " -m eap ") -> list[psutil.Process]:

@@ -1,6 +1,7 @@
 """Faults, each caused for real, and what is left after a rerun: `make test-faults`; it prints a table.
 
-FAULT_KILLS says how many kills (20; CI: 3), FAULT_SEED when they come.
+FAULT_KILLS says how many kills (20; CI: 3), FAULT_EACH in how many stages the disk is full, in how many ways shards are
+damaged and how many in each way (0: all; CI: 1), FAULT_SEED when the kills come and which stages and shards these are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -24,6 +26,7 @@ from workflow_checkout import Checkout
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 
 N_KILLS = int(os.environ.get("FAULT_KILLS", "20"))
+EACH = int(os.environ.get("FAULT_EACH", "0"))
 SEED = int(os.environ.get("FAULT_SEED", "6"))
 KINDS = ("workflow", "job", "training step", "everything")
 MADE_BY = {
@@ -39,18 +42,42 @@ MADE_BY = {
 }  # fmt: skip
 """A file of each stage, last stages first: so nothing before the stage is to be made when its turn comes."""
 SHARDS = ("frames", "audio", "mel", "landmarks")
-TABLE: list[tuple[str, int, int, str]] = []
-"""Fault, caused, survived, how."""
+DAMAGES = ("truncated", "bit-flipped", "bit-flipped, time kept")
+
+
+@dataclass
+class Row:
+    """What happened to one fault."""
+
+    fault: str
+    how: str
+    caused: int = 0
+    survived: int = 0
+
+
+TABLE: list[Row] = []
+
+
+def entry(fault: str, how: str) -> Row:
+    """A new row of the table; a test that fails leaves in it what was caused and not survived."""
+    TABLE.append(Row(fault, how))
+    return TABLE[-1]
+
+
+def chosen(names: Sequence[str], salt: str) -> list[str]:
+    """All of them, or `EACH` of them, in their order."""
+    few = random.Random(f"{SEED} {salt}").sample(names, EACH) if EACH else names
+    return [name for name in names if name in few]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def table() -> Iterator[None]:
     """Print what happened, whether or not a test failed."""
     yield
-    width = max((len(row[0]) for row in TABLE), default=0)
+    width = max((len(row.fault) for row in TABLE), default=0)
     print(f"\n\n{'fault':{width}} caused survived lost  how")
-    for fault, caused, survived, how in TABLE:
-        print(f"{fault:{width}} {caused:6} {survived:8} {caused - survived:4}  {how}")
+    for row in TABLE:
+        print(f"{row.fault:{width}} {row.caused:6} {row.survived:8} {row.caused - row.survived:4}  {row.how}")
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +100,8 @@ def copy(undisturbed: Chain, checkout: Checkout, tmp_path: Path) -> Chain:
 
 def test_kills(undisturbed: Chain, checkout: Checkout, tmp_path: Path) -> None:
     """`kill -9` at random moments, of Snakemake, a job, a training or all at once, over as many chains as it takes."""
-    moments, counts = random.Random(SEED), dict.fromkeys(KINDS, 0)
-    killed, rounds, unlocked = 0, 0, 0
+    moments, killed, rounds, unlocked = random.Random(SEED), 0, 0, 0
+    rows = {kind: entry(f"kill -9 of {'a ' * (kind in KINDS[1:3])}{kind}", "") for kind in KINDS}
     while killed < N_KILLS:
         rounds += 1
         chain = Chain(checkout, tmp_path / f"{rounds}")
@@ -97,13 +124,14 @@ def test_kills(undisturbed: Chain, checkout: Checkout, tmp_path: Path) -> None:
             wait_until_gone([one for one in relatives if one.pid != workflow.pid])
             if any(hit):
                 killed += 1
-                counts[kind] += 1
+                rows[kind].caused += 1
+                print(f"kill {killed} of {N_KILLS}: {kind}", flush=True)
             assert chain.torn() == []
         chain.complete()
         assert chain.digests() == undisturbed.digests(), f"chain {rounds}"
-    how = f"over {rounds} chains; bit-identical after reruns; {unlocked} x `snakemake --unlock`, as its message says"
-    for kind, count in counts.items():
-        TABLE.append((f"kill -9 of {'a ' * (kind in KINDS[1:3])}{kind}", count, count, how))
+        for row in rows.values():
+            row.survived = row.caused
+            row.how = f"bit-identical ({rounds} chains, {unlocked} x `snakemake --unlock`, as its message says)"
 
 
 def _victims(workflow: int, kind: str) -> list[psutil.Process]:
@@ -132,14 +160,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_full_disk(undisturbed: Chain, copy: Chain, small_disk: Path) -> None:
-    """The disk of the results is full when each stage makes its files anew."""
+    """The disk of the results is full when a stage makes its files anew."""
     shutil.copytree(copy.folder / "results", small_disk, dirs_exist_ok=True)
     shutil.rmtree(copy.folder / "results")
     (copy.folder / "results").symlink_to(small_disk)
-    for number, (stage, made) in enumerate(MADE_BY.items()):
+    stages = chosen([*MADE_BY], "disk")
+    where = "in each stage" if len(stages) == len(MADE_BY) else f"in {', '.join(stages)}"
+    row = entry(f"disk full (tmpfs), {where}", "said; nothing torn; bit-identical after the rerun")
+    for stage in stages:
+        made = MADE_BY[stage]
         (small_disk / made).unlink()
         ballast = small_disk / "ballast"
         _fill(ballast)
+        row.caused += 1
         code, output = copy.run(f"results/{made}")
         assert code != 0, f"{stage} took no notice of a full disk: {output[-2000:]}"
         assert f"FAILED: {stage}" in output, output[-3000:]
@@ -148,10 +181,10 @@ def test_full_disk(undisturbed: Chain, copy: Chain, small_disk: Path) -> None:
         ballast.unlink()
         code, output = copy.run(f"results/{made}")
         assert code == 0, f"{stage}: {output[-5000:]}"
-        TABLE[:] = [row for row in TABLE if not row[0].startswith("disk full")]
-        TABLE.append(("disk full (tmpfs), in each stage", number + 1, number + 1, "said; nothing torn; rerun complete"))
+        print(f"disk full: {stage}", flush=True)
     copy.complete()
     assert copy.digests() == undisturbed.digests()
+    row.survived = row.caused
 
 
 def _fill(ballast: Path) -> None:
@@ -164,32 +197,34 @@ def _fill(ballast: Path) -> None:
                 continue
 
 
-def test_mlflow_server_killed_during_training(checkout: Checkout, undisturbed: Chain, tmp_path: Path) -> None:
+def test_mlflow_server_killed_during_training(undisturbed: Chain, copy: Chain, tmp_path: Path) -> None:
     """The server dies while ANT trains and comes back: each metric of each run is there once."""
     from mlflow import MlflowClient
 
+    row = entry("MLflow server killed in training", "")
     server = Server(tmp_path / "server")
     try:
         server.start()
-        chain = Chain(checkout, tmp_path / "chain", tracking={"uri": server.uri})
-        workflow = chain.start("all")
+        copy.untrain()
+        workflow = copy.start("all", variables={"MLFLOW_TRACKING_URI": server.uri})
         while workflow.poll() is None and not jobs_of(workflow.pid, " train-ant"):
             time.sleep(0.05)
         assert workflow.poll() is None
         server.kill()
+        row.caused += 1
         time.sleep(5)
         server.start()
-        assert workflow.wait() == 0, (chain.folder / "output.txt").read_text()[-3000:]
+        assert workflow.wait() == 0, (copy.folder / "output.txt").read_text()[-3000:]
         command = [sys.executable, "-m", "eap", "--tracking", server.uri, "track", "deliver"]
         while True:  # the workflow's own delivery may be at its last round
-            done = subprocess.run(command, cwd=chain.folder, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, cwd=copy.folder, capture_output=True, text=True, check=False)
             if "another process delivers" not in done.stdout:
                 break
             time.sleep(1)
         assert done.returncode == 0, done.stdout + done.stderr
         client = MlflowClient(server.uri)
         runs = client.search_runs([client.get_experiment_by_name("eap").experiment_id], "tags.`eap.log` != ''")
-        logs = sorted((chain.folder / "results/tracking").glob("*.jsonl"))
+        logs = sorted((copy.folder / "results/tracking").glob("*.jsonl"))
         n_metrics = 0
         for run in runs:
             (log,) = [log for log in logs if run.data.tags["eap.log"][:8] in log.name]
@@ -197,10 +232,10 @@ def test_mlflow_server_killed_during_training(checkout: Checkout, undisturbed: C
             assert run.info.status == "FINISHED"
         assert len(runs) == len([log for log in logs if "-summary-" not in log.name])
         assert len(client.search_model_versions("name = 'eap-base'")) == 1
-        assert chain.digests() == undisturbed.digests()
+        assert copy.digests() == undisturbed.digests()
+        row.survived, row.how = 1, f"{n_metrics} metrics of {len(runs)} runs, each once"
     finally:
         server.kill()
-    TABLE.append(("MLflow server killed in training", 1, 1, f"{n_metrics} metrics of {len(runs)} runs, each once"))
 
 
 def _compare(client: object, run_id: str, log: Path) -> int:
@@ -218,28 +253,32 @@ def _compare(client: object, run_id: str, log: Path) -> int:
     return wanted.total()
 
 
-def test_two_workflows_at_once(undisturbed: Chain, checkout: Checkout, tmp_path: Path) -> None:
-    chain = Chain(checkout, tmp_path / "chain")
-    first = chain.start("all")
+def test_two_workflows_at_once(undisturbed: Chain, copy: Chain) -> None:
+    row = entry("two workflows at once", "the second refused (LockException), the first unharmed")
+    copy.untrain()
+    first = copy.start("all")
     while first.poll() is None and not jobs_of(first.pid):
         time.sleep(0.05)
-    output = chain.folder / "output.txt"
-    kept = output.rename(chain.folder / "first.txt")
-    second = chain.start("all")
+    output = copy.folder / "output.txt"
+    kept = output.rename(copy.folder / "first.txt")
+    second = copy.start("all")
+    row.caused += 1
     assert second.wait() != 0
     said = output.read_text()
     assert "cannot be locked" in said, said[-2000:]
     assert "Traceback" not in said
     assert first.wait() == 0, kept.read_text()[-3000:]
-    chain.complete()
-    assert chain.digests() == undisturbed.digests()
-    TABLE.append(("two workflows at once", 1, 1, "the second refused (LockException), the first unharmed"))
+    copy.complete()
+    assert copy.digests() == undisturbed.digests()
+    row.survived += 1
 
 
-@pytest.mark.parametrize("how", ["truncated", "bit-flipped", "bit-flipped, time kept"])
+@pytest.mark.parametrize("how", chosen(DAMAGES, "how"))
 def test_damaged_shards(undisturbed: Chain, copy: Chain, how: str) -> None:
     """One shard of each kind; whoever reads it names it, `eap verify --delete` removes it, and it is made anew."""
-    for name in SHARDS:
+    names = chosen(SHARDS, how)
+    row = entry(f"shard {how}", f"{', '.join(names)}: detected by page digests, removed, rebuilt identically")
+    for name in names:
         path = copy.folder / "results/data" / name / "shard=0000.parquet"
         before, whole = path.stat(), path.read_bytes()
         if how == "truncated":
@@ -247,6 +286,7 @@ def test_damaged_shards(undisturbed: Chain, copy: Chain, how: str) -> None:
         else:
             place = len(whole) // 3
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        row.caused += 1
         if how.endswith("kept"):
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         else:
@@ -263,18 +303,21 @@ def test_damaged_shards(undisturbed: Chain, copy: Chain, how: str) -> None:
         assert code == 0, output[-3000:]
         copy.complete()
         assert copy.digests() == undisturbed.digests(), name
-    TABLE.append((f"shard {how}", len(SHARDS), len(SHARDS), "detected by page digests, removed, rebuilt identically"))
+        row.survived += 1
+        print(f"{how}: {name}", flush=True)
 
 
-def test_interrupted_by_a_person(undisturbed: Chain, checkout: Checkout, tmp_path: Path) -> None:
+def test_interrupted_by_a_person(undisturbed: Chain, copy: Chain) -> None:
     """Ctrl-C: the jobs end too, no lock stays."""
-    chain = Chain(checkout, tmp_path / "chain")
-    workflow = chain.start("all")
+    row = entry("Ctrl-C in a training", "no lock left; bit-identical after the rerun")
+    copy.untrain()
+    workflow = copy.start("all")
     while workflow.poll() is None and not jobs_of(workflow.pid, " train-"):
         time.sleep(0.05)
     os.killpg(workflow.pid, signal.SIGINT)
+    row.caused += 1
     assert workflow.wait() != 0
-    code, output = chain.run()
+    code, output = copy.run()
     assert code == 0, output[-3000:]
-    assert chain.digests() == undisturbed.digests()
-    TABLE.append(("Ctrl-C in a training", 1, 1, "no lock left; bit-identical after the rerun"))
+    assert copy.digests() == undisturbed.digests()
+    row.survived += 1

@@ -47,7 +47,7 @@ def test_what_a_gpu_run_lacks_is_said_with_the_remedy(tmp_path: Path) -> None:
         "data": {"dataset": "folder", "root": "nowhere"}, "labels": {"source": "emonet", "emonet": {"path": "e.pth"}},
         "perceptual": {"network": "vgg19", "weights": "imagenet", "path": "vgg.pth"},
         "ant": {"batch_size": 96, "warmup_batch_size": 96}, "era": {"batch_size": 96, "warmup_batch_size": 96},
-        "compute": {"device": "cuda", "gpus": 96, "threads": 4096},
+        "compute": {"device": "cuda", "gpus": 96, "threads": 4096}, "evaluation": {"weights": {"lpips": "alex.pth"}},
     }  # fmt: skip
     found = findings(tmp_path, **values)
     assert "compute.gpus: 96" in found["GPUs"].remedy
@@ -55,11 +55,17 @@ def test_what_a_gpu_run_lacks_is_said_with_the_remedy(tmp_path: Path) -> None:
     assert found["data"] == Finding("data", "nowhere is not a folder", "set data.root, or make demo CLIPS=folder", True)
     assert "perceptual.path is not a file; download https://" in found["VGG19's weights"].remedy
     assert "labels.emonet.path is not a file; download https://" in found["EmoNet's weights"].remedy
+    lpips = found["torchvision's AlexNet, LPIPS's backbone's weights for scores"]
+    assert lpips.fatal
+    assert "evaluation.weights.lpips is not a file; download https://" in lpips.remedy
+    assert len([what for what in found if what.endswith("weights for scores")]) == 1
+    (tmp_path / "alex.pth").touch()
     (tmp_path / "e.pth").touch()
     (tmp_path / "nowhere").mkdir()
     found = findings(tmp_path, **values)
     assert found["EmoNet's weights"].remedy is None
     assert found["data"].remedy is None
+    assert found["torchvision's AlexNet, LPIPS's backbone's weights for scores"].remedy is None
 
 
 @pytest.fixture
@@ -86,13 +92,16 @@ def test_a_tracking_server_is_asked(tmp_path: Path, server: str) -> None:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
     found = findings(tmp_path, tracking={"uri": f"http://127.0.0.1:{free}"})["MLflow"]
-    assert found.fatal
+    assert not found.fatal  # tracking never stops a run
     assert "does not answer" in found.found
     assert "tracking.uri" in found.remedy
+    assert "track deliver" in found.remedy
 
 
 def test_the_command_fails_where_the_run_would(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("{preset: demo, data: {dataset: folder}, labels: {source: landmarks}}")
+    (tmp_path / "config.yaml").write_text(
+        "{preset: demo, data: {dataset: folder}, labels: {source: landmarks, points: landmarks}}"
+    )
     arguments = ["doctor", "--config", str(tmp_path / "config.yaml"), "--presets", str(PRESETS)]
     done = CliRunner().invoke(app, [*arguments, "--override", f"data.root={tmp_path / 'absent'}"])
     assert done.exit_code == 1

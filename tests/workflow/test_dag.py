@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from real_clips import CLIPS
-from workflow_checkout import SMALL, Checkout
+from workflow_checkout import SMALL, Checkout, copy_checkout
 
 from eap.data.catalog import shard_of
 from eap.data.layout import PreparedData
@@ -93,6 +93,12 @@ def make_clips(root: Path) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """One whose folder has an odd name too."""
+    return copy_checkout(tmp_path_factory.mktemp("someone's $checkout; ü"))
 
 
 @pytest.fixture(scope="module")

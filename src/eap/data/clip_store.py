@@ -144,8 +144,10 @@ class ClipStore:
         lengths = {"frames": len(frames), "landmarks": len(landmarks), "mel": len(mel), "labels": len(va)}
         if len(set(lengths.values())) > 1:
             raise StageError(f"clip {clip_id}: the caches disagree in length ({lengths}); prepare it again")
-        exact = labels["points"].notna().all()
-        points = np.stack(labels["points"]).reshape(-1, N_POINTS, 2) if exact else landmarks
+        known = labels["points"].notna()
+        if known.any() and not known.all():
+            raise StageError(f"clip {clip_id}: table labels holds points of some frames only; label it again")
+        points = np.stack(labels["points"]).reshape(-1, N_POINTS, 2) if known.all() else landmarks
         scale = LANDMARK_SCALE_PX / self._reader.cached_size(*self._find("frames", clip_id))
         landmarks, points = landmarks * scale, points * scale
         shape = self.shape(row["speaker_id"] if self._pose_shape == "own" else "*")

@@ -97,7 +97,7 @@ def label_clips(config: Any, data: PreparedData, labels: Path, shapes: Path) -> 
     landmarks = read_landmarks(data, set(clips.clip_id))
     shape_rows = speaker_shapes(clips, landmarks)
     label, version, metrics = SOURCES[config.labels.source](config, Prepared(data, clips, landmarks, shape_rows))
-    points = phantom_points(config, clips) if config.labels.points == "phantom" else None
+    points = phantom_points(config, clips, landmarks) if config.labels.points == "phantom" else None
     moved = shape_rows if points is None else speaker_shapes(clips, points)
     more = {"deviation_scale": metrics.get("deviation_scale")}
     rows = [row | more | {"detected_shape": old["shape"]} for row, old in zip(moved, shape_rows, strict=True)]
@@ -217,17 +217,21 @@ def phantom_labels(config: Any, prepared: Prepared) -> tuple[Labels, str, dict[s
 
     def label(clip_id: str) -> np.ndarray:
         values = truth[clip_id][["valence", "arousal"]].to_numpy()
-        if len(values) != len(landmarks[clip_id]):
-            raise StageError(
-                f"{clip_id!r}: {len(values)} frames were rendered, {len(landmarks[clip_id])} are prepared; "
-                "render the corpus and prepare it again"
-            )
+        _check_length(clip_id, len(values), len(landmarks[clip_id]))
         return values
 
     return label, PHANTOM_VERSION, {"n_emotional_clips": float((clips.emotion != "neutral").sum())}
 
 
-def phantom_points(config: Any, clips: pd.DataFrame) -> dict[str, np.ndarray]:
+def _check_length(clip_id: str, n_rendered: int, n_prepared: int) -> None:
+    if n_rendered != n_prepared:
+        raise StageError(
+            f"{clip_id!r}: {n_rendered} frames were rendered, {n_prepared} are prepared; "
+            "render the corpus and prepare it again"
+        )
+
+
+def phantom_points(config: Any, clips: pd.DataFrame, landmarks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The landmarks that each clip of the phantom corpus was drawn from, float32 ``[T, 68, 2]``, px of the crop.
 
     dlib's differ from them by 2.2 px on average (at 256), as much as a slight expression moves a point.
@@ -237,6 +241,7 @@ def phantom_points(config: Any, clips: pd.DataFrame) -> dict[str, np.ndarray]:
     for row in clips.itertuples():
         scale = config.video.size / row.crop_size_px
         points = np.stack(truth[row.clip_id]["landmarks"]).reshape(-1, N_POINTS, 2)
+        _check_length(row.clip_id, len(points), len(landmarks[row.clip_id]))
         # Whole numbers are pixels' centres, in the picture as in the crop
         points = (points - (row.crop_x_px, row.crop_y_px) + 0.5) * scale - 0.5
         found[row.clip_id] = points.astype(np.float32)

@@ -23,7 +23,7 @@ class Judges:
 
     store: ClipStore
     points: PointsJudge
-    faces: FacesJudge | None = None
+    faces: FacesJudge
     face: Synthesizer | None = None
     emonet: EmoNet | None = None
     """Where its weights are at hand."""
@@ -44,9 +44,8 @@ class Judges:
         shape = self.store.detected_shape(clip.speaker_id)
         va_T2, shown = self.points(landmarks_TP2, shape)
         found.append(Judged(clip, variant, "points", va_T2, class_T=np.full(len(va_T2), shown, object)))
-        if self.faces is not None:
-            va_T2, shown = self.faces(frames_THWC, clip.speaker_id)
-            found.append(Judged(clip, variant, "faces", va_T2, class_T=np.full(len(va_T2), shown, object)))
+        va_T2, shown = self.faces(frames_THWC, clip)
+        found.append(Judged(clip, variant, "faces", va_T2, class_T=np.full(len(va_T2), shown, object)))
         if np.isfinite(self.store.deviation_scale):
             deviation = smoothed_deviation(landmarks_TP2, shape, self.points.fps) / self.store.deviation_scale
             found.append(Judged(clip, variant, "landmarks", None, np.clip(deviation, 0, 1)))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eap.models.geometry import N_GUIDES, copied_share, painted_share
+from eap.models.geometry import N_GUIDES, UNSTRETCHED, copied_share, painted_share
 from eap.models.identity_encoder import stride_channels
 from eap.models.layers import AdaINConv, convolution3
 from eap.models.pose_encoder import resize_maps
@@ -122,6 +122,9 @@ class Generator(nn.Module):
             # Added before the squashing, not blended by a gate: a gate closes on the copy; paint then learns nothing.
             picture, side = torch.atanh(PICTURE_SCALE * maps[1]), maps[1].shape[-1]
             if guides is not None:
-                picture = picture * resize_maps(copied_share(guides), side)
+                share = copied_share(guides)
+                if self.features_only:  # no paint could make up for what a copy lacks elsewhere
+                    share = (share / UNSTRETCHED).clamp_max(1)
+                picture = picture * resize_maps(share, side)
             painted = resize_maps(painted, side) + picture
         return torch.tanh(painted)

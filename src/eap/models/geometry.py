@@ -26,8 +26,10 @@ INNER_LIPS = tuple(range(60, 68))
 RIGHT_EYE, LEFT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
 COPY_STRETCH, COPY_SHARPNESS = 2.5, 4.0
 """Area's ratio at which a stretched source is half trusted, and how sharply trust falls (per unit of its logarithm)."""
+UNSTRETCHED = 1 / (1 + COPY_STRETCH**-COPY_SHARPNESS)
+"""`copied_share` where nothing is stretched."""
 MARGIN_PX = 2
-"""How far beyond lips and eyes is painted, px of the paint: predicted outlines err by about as much."""
+"""How far beyond lips and eyes is painted, px of the flow's grid: predicted outlines err by about as much."""
 N_GUIDES = 4
 """Maps that `guide_maps` draws."""
 

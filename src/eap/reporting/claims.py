@@ -12,7 +12,7 @@ from eap.reporting.metrics import describe
 from eap.reporting.score_tables import score_text, text_of
 
 Answer = Literal["yes", "no", "not distinguishable", "not measured"]
-PREFERRED_JUDGES = ("points", "landmarks", "era")
+PREFERRED_JUDGES = ("faces", "points", "landmarks", "era")
 """Who is asked first: judge "era" was trained with the generator, so it is the last."""
 
 

@@ -154,6 +154,8 @@ def incomparable(metric: str, first: Mapping[str, Any], second: Mapping[str, Any
         return "the labels differ"
     if metric.endswith("_expert") and first["sync"] != second["sync"]:
         return "another sync expert judges"
+    if judge == "faces" and first["controls"] != second["controls"]:
+        return "another judge of faces"
     return None
 
 

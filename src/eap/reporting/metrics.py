@@ -51,7 +51,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "intensity/faces": (
         "Emotion, judged by a network",
         "A network that compares a frame with the person's neutral face; it learnt from real frames of validation "
-        "people (of training people, where validation lacks an emotion) and took no part in any training. Real "
+        "clips (of training clips, where validation lacks an emotion) and took no part in any training. Real "
         "video's own score tells how good it is.",
     ),
     "intensity/landmarks": (

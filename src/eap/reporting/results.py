@@ -13,7 +13,8 @@ from eap.experiments import BASE
 from eap.schemas import read_table
 from eap.stage import StageError
 
-ONCE = ("student", "sync", "judge")
+ONCE = {"student": "student", "sync": "sync", "judge": "controls"}
+"""Stages that train once for all seeds, and what of table "experiments" says by whom."""
 PER_SEED = ("ant", "era")
 COMPARED = ("experiments", "summary", "breakdown", "comparisons", "probes")
 EVALUATED = ("scores", "curves", "videos", "bias", "saturation", "embeddings", "grid")
@@ -116,8 +117,8 @@ def _histories(
 ) -> dict[str, dict[int | None, pd.DataFrame]]:  # fmt: skip
     """What an experiment trained itself, by stage."""
     name, found = row.experiment, {}
-    for stage in ONCE:
-        if getattr(row, stage) == name:
+    for stage, thing in ONCE.items():
+        if getattr(row, thing) == name:
             found[stage] = {None: reader.read("history", root / stage / name / "history.parquet")}
     for stage in PER_SEED:
         if getattr(row, stage, name) == name:

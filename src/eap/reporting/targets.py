@@ -127,6 +127,7 @@ def write_results(root: Path, preset: str, command: str, out: Path) -> None:
         raise StageError(f"{root}: no comparison/summary.parquet; run the workflow to its end first")
     path = out / "results.json"
     presets = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    presets = {name: figures for name, figures in presets.items() if name.partition("/")[0] != preset}
     names = read_table(root / "comparison/experiments.parquet", "experiments")["experiment"]
     found = {name: collect(root, name) for name in [BASE, *(name for name in names if name != BASE)]}
     for name, figures in found.items():

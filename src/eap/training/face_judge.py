@@ -49,21 +49,48 @@ def judges_split(store: ClipStore) -> str:
     return "validation" if known["validation"] and known["validation"] >= known["train"] else "train"
 
 
-def neutral_clips(store: ClipStore) -> dict[str, list[str]]:
-    """Ids of each person's neutral clips, of whatever split; a person without any has no entry."""
-    neutral = store.clips[store.clips["emotion"] == "neutral"]
-    return {speaker: sorted(own.index) for speaker, own in neutral.groupby("speaker_id")}
+class NeutralClips:
+    """Which recordings show a person's neutral face.
+
+    Parameters
+    ----------
+    split
+        Of this split alone; None: of whatever split.
+
+    Raises
+    ------
+    StageError
+        If there is none of anyone.
+    """
+
+    def __init__(self, store: ClipStore, split: str | None = None) -> None:
+        clips = store.clips if split is None else store.clips[store.clips["split"] == split]
+        neutral = clips[clips["emotion"] == "neutral"]
+        if neutral.empty:
+            raise StageError("no neutral clip: judge 'faces' compares each face with a neutral one; add some")
+        self._all = sorted(neutral.index)
+        self._of = {speaker: sorted(own.index) for speaker, own in neutral.groupby("speaker_id")}
+
+    def beside(self, clip: Clip) -> list[str]:
+        """Ids of the person's other neutral clips; of everyone's others, where the person has none.
+
+        The only neutral clip of all stands beside itself.
+        """
+        own, others = self._of.get(clip.speaker_id, []), self._all
+        return [c for c in own if c != clip.clip_id] or [c for c in others if c != clip.clip_id] or [clip.clip_id]
 
 
 def train_judge(
     config: Any, data: PreparedData, model: Path, history: Path, checkpoints: Path, log: Log
 ) -> StageResult:
-    """Train the judge; the held-out part of its table is the training split, of other people."""
+    """Train the judge; part "validation" of its table is the training split, where the judge learns from validation."""
     processes.require_one("train-judge")
     section, device = config.judge, config.compute.device
     seed_everything(section.seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)
-    split, neutral = judges_split(store), neutral_clips(store)
+    split = judges_split(store)
+    neutral = NeutralClips(store, split)
+    others = NeutralClips(store, "train") if split == "validation" else neutral
     ids = store.ids(split)
     held_out = store.ids("train") if split == "validation" else []
     judge = FaceJudge(section.channels, D_FEATURES, len(config.emotions)).to(device)
@@ -80,9 +107,11 @@ def train_judge(
         va = torch.from_numpy(np.stack([clip.va_T2[i] for clip, i in zip(clips, at, strict=True)]))
         return shown, va
 
-    def draw(clip_ids: list[str], rng: np.random.Generator, vary: bool = True) -> tuple[Tensor, ...]:
+    def draw(
+        clip_ids: list[str], rng: np.random.Generator, neutral: NeutralClips = neutral, vary: bool = True
+    ) -> tuple[Tensor, ...]:
         clips = [store[clip_id] for clip_id in clip_ids]
-        resting = [store[str(rng.choice(neutral.get(clip.speaker_id, [clip.clip_id])))] for clip in clips]
+        resting = [store[str(rng.choice(neutral.beside(clip)))] for clip in clips]
         (shown, va), (rest, _) = frames(clips, rng), frames(resting, rng)
         if vary:
             nowhere = torch.zeros(len(clips), 1, 2)
@@ -96,7 +125,7 @@ def train_judge(
         error = (read - va).square().sum(-1).mean()
         loss = error + CLASS_WEIGHT * F.cross_entropy(logits, emotion)
         accuracy = (logits.argmax(-1) == emotion).float().mean()
-        return loss, {"rmse": error.item() ** 0.5, "accuracy": accuracy.item()}
+        return loss, {"total": loss.item(), "rmse": error.item() ** 0.5, "accuracy": accuracy.item()}
 
     def step(batch: tuple[Tensor, ...], number: int) -> dict[str, float]:
         loss, values = losses(batch)
@@ -106,7 +135,9 @@ def train_judge(
         return values
 
     rng = np.random.default_rng([section.seed, section.steps])
-    fixed = draw(drawn_ids(held_out, rng, 4 * section.batch_size), rng, vary=False) if held_out else None
+    fixed = None
+    if held_out:
+        fixed = draw(drawn_ids(held_out, rng, 4 * section.batch_size), rng, others, vary=False)
 
     @torch.no_grad()
     def validate() -> dict[str, float]:

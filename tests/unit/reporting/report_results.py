@@ -77,7 +77,7 @@ def report_config(seeds: tuple[int, ...] = (0, 1), by: str = "clip", max_videos:
 def make_results(root: Path, seeds: tuple[int, ...] = (0, 1), lmd_generated: float = 1.904) -> Path:
     """Fill `root` as the workflow does; the seeds' scores lie symmetrically about `SCORES`."""
     _write_data(root / "data")
-    for stage, terms in {"student": ("lip",), "sync": ("total", "chance")}.items():
+    for stage, terms in {"student": ("lip",), "sync": ("total", "chance"), "judge": ("rmse",)}.items():
         write_table(root / stage / "base" / "history.parquet", "history", _history(terms, 0))
     for seed in seeds:
         for stage, terms in {"ant": ("lip", "per", "adv", "total"), "era": ("total", "inten", "cls", "metric")}.items():

@@ -14,7 +14,7 @@ from eap.schemas import read_table, write_table
 from eap.stage import StageError, no_log
 from eap.training.build import load_face_judge
 from eap.training.checkpoint import read_record
-from eap.training.face_judge import judges_split, neutral_clips, train_judge
+from eap.training.face_judge import NeutralClips, judges_split, train_judge
 
 
 def train(config, data, folder):
@@ -41,8 +41,16 @@ def test_validation_people_are_learnt_from_where_they_show_every_emotion(tiny_da
         judges_split(ClipStore(none, 32))
 
 
-def test_each_persons_neutral_clips(store):
-    assert neutral_clips(store) == {who: [f"{who}/neutral-{i}.mp4" for i in range(3)] for who in ("ann", "bob")}
+def test_a_face_stands_beside_other_neutral_clips_of_the_person(store):
+    neutral = NeutralClips(store)
+    assert neutral.beside(store["ann/happy-1.mp4"]) == [f"ann/neutral-{i}.mp4" for i in range(3)]
+    assert neutral.beside(store["bob/neutral-1.mp4"]) == ["bob/neutral-0.mp4", "bob/neutral-2.mp4"]
+    # In the validation split each has one
+    alone = NeutralClips(store, "validation")
+    assert alone.beside(store["ann/happy-1.mp4"]) == ["ann/neutral-2.mp4"]
+    assert alone.beside(store["ann/neutral-2.mp4"]) == ["bob/neutral-2.mp4"]
+    with pytest.raises(StageError, match="no neutral clip"):
+        NeutralClips(store, "test")
 
 
 def test_it_learns_and_two_trainings_are_one(tiny_data, tmp_path):

@@ -17,6 +17,8 @@ from eap.stage import StageError
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 _CHUNK_BYTES = 1 << 20
+_BLOCK_BYTES = 4096
+"""What a file or folder takes besides its content, at least: a million empty files fill a disk, too."""
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError),
     *(NotImplementedError, RuntimeError),  # zipfile's words for an unknown method and for a password
@@ -45,7 +47,8 @@ def unpack(archive: Path, folder: Path, max_bytes: float) -> int:
     folder
         Must not exist. What an interrupted run left in ``.NAME.unpacking`` beside it is removed first.
     max_bytes
-        Most that may come out, counted while it is written: headers may lie.
+        Most that may come out, counted while it is written: headers may lie. Each name counts as a block for each of
+        its parts.
 
     Returns
     -------
@@ -79,7 +82,9 @@ def _write_members(archive: Path, folder: Path, max_bytes: float) -> int:
     folder.mkdir(parents=True)
     opener = _zip_members if archive.suffix.lower() == ".zip" else _tar_members
     for name, size, stream in opener(archive):
-        path = folder.joinpath(*_safe_parts(name, archive))
+        parts = _safe_parts(name, archive)
+        path = folder.joinpath(*parts)
+        left -= _BLOCK_BYTES * len(parts)
         if size > left:
             raise _too_much(archive, max_bytes)
         check_space(folder, size)

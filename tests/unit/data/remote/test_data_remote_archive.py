@@ -85,6 +85,8 @@ def _cut(path):
         ("x.tar", _linked_tar, "'s1/link.mpg' is a link"),
         ("x.zip", lambda path: _zip(path, [("a.mpg", bytes(2_000_000))]), r"more than 0\.001 GB.*max_extracted_gb"),
         ("x.tgz", lambda path: _tar(path, [(f"{i}.mpg", bytes(600_000)) for i in range(2)]), "max_extracted_gb"),
+        ("x.zip", lambda path: _zip(path, [(f"{i}.mpg", b"") for i in range(300)]), "max_extracted_gb"),
+        ("x.tar", lambda path: _tar(path, [("d/" * 300 + "a.mpg", b"")]), "max_extracted_gb"),
         ("x.zip", _damaged, "Bad CRC-32"),
         ("x.tar", _cut, "cannot|can be unpacked"),
         ("x.zip", lambda path: path.write_bytes(b"no archive") and path, "not a zip file"),

@@ -37,12 +37,16 @@ def silent() -> Callable[[str], None]:
     return lambda line: None
 
 
+ODD = "-rf; touch pwned $(touch pwned) `touch pwned` 'one' \"two\" line\nbreak <script> {clip} %s * ünï 😀"
+"""A name that some shell, table, pattern or message could stumble over."""
+
+
 def test_odd_videos_are_scored_or_have_a_reason(tmp_path: Path, clip, talking, syncnet_file: Path) -> None:
     frames, _ = talking
     noisy = np.clip(frames + np.random.default_rng(0).normal(0, 5, frames.shape), 0, 255).astype(np.uint8)
-    for name in ("plain", "fps50", "mute", "empty", "faceless", "wide", "long", "lost"):
+    for name in (ODD, "fps50", "mute", "empty", "faceless", "wide", "long", "lost"):
         clip(tmp_path / f"r/{name}.mkv")
-    clip(tmp_path / "g/plain.mp4", noisy)
+    clip(tmp_path / f"g/{ODD}.mp4", noisy)
     clip(tmp_path / "g/fps50.mkv", np.repeat(noisy, 2, axis=0), fps=50)
     clip(tmp_path / "g/mute.mkv", noisy, silent=True)
     (tmp_path / "g/empty.mp4").touch()
@@ -53,7 +57,7 @@ def test_odd_videos_are_scored_or_have_a_reason(tmp_path: Path, clip, talking, s
     assert done.exit_code == 3, done.output
     rows = read_table(tmp_path / "out/clips.parquet", "score_clips").set_index("clip_id")
     expected = {
-        "plain": ("scored", None),
+        ODD: ("scored", None),
         "fps50": ("scored", None),
         "mute": ("partial", "sync: generated: no audio stream"),
         "empty": ("failed", "generated: the file is empty (0 bytes)"),
@@ -66,15 +70,15 @@ def test_odd_videos_are_scored_or_have_a_reason(tmp_path: Path, clip, talking, s
     for name, (status, reason) in expected.items():
         assert rows.status[name] == status, (name, rows.reason[name])
         assert pd.isna(rows.reason[name]) if reason is None else reason in rows.reason[name]
-    assert rows.lmd["plain"] < 3
-    assert rows.psnr["plain"] == pytest.approx(rows.psnr["mute"], abs=3)
-    assert rows.lse_d["plain"] > 0
-    assert rows.sync_windows["plain"] == 11
+    assert rows.lmd[ODD] < 3
+    assert rows.psnr[ODD] == pytest.approx(rows.psnr["mute"], abs=3)
+    assert rows.lse_d[ODD] > 0
+    assert rows.sync_windows[ODD] == 11
     assert np.isnan(rows.lse_d["mute"])
     assert rows.generated_fps["fps50"] == pytest.approx(50)
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["counts"] == {"clips": 8, "scored": 2, "partial": 3, "failed": 3}
-    assert set(summary["failed"]) == set(expected) - {"plain", "fps50"}
+    assert set(summary["failed"]) == set(expected) - {ODD, "fps50"}
     assert summary["absent"]["fid"].startswith("no weights of torch-fidelity's Inception")
     assert "fid" not in summary["metrics"]
     assert summary["metrics"]["lmd"]["n"] == 3
@@ -84,6 +88,7 @@ def test_odd_videos_are_scored_or_have_a_reason(tmp_path: Path, clip, talking, s
     assert told["counts"] == summary["counts"]
     assert told["weights"]["syncnet"]["published"] is False
     assert "syncnet weights are not the published file" in done.output.replace("\n", " ")
+    assert not [*tmp_path.rglob("pwned*"), *Path().glob("pwned*")]
 
 
 def test_a_rerun_scores_only_what_changed(tmp_path: Path, clip, talking, settings, silent) -> None:
