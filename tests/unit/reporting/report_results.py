@@ -112,7 +112,7 @@ def _write_data(folder: Path) -> None:
     shapes = [("s1", 225, "3 neutral clips"), ("1001", 180, "all clips: no neutral clip"), ("*", 405, "2 speakers")]
     names = ("speaker_id", "n_frames", "made_from", "shape")
     rows = [dict(zip(names, (*shape, [0.0] * 136), strict=True)) for shape in shapes]
-    write_table(folder / "shapes.parquet", "shapes", rows)
+    write_table(folder / "shapes.parquet", "shapes", [{**row, "detected_shape": row["shape"]} for row in rows])
 
 
 def _offsets() -> list[dict]:

@@ -189,6 +189,7 @@ def test_disk_use_of_each_stage_stands_there(results: Path, html: str) -> None:
         "data/frames",
         "era",
         "evaluation",
+        "judge",
         "student",
         "sync",
     )
