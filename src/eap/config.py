@@ -535,11 +535,6 @@ class Config(Section):
                 f"audio.hop_length ({self.audio.hop_length}) x video.fps ({self.video.fps}) must equal "
                 f"audio.sample_rate ({self.audio.sample_rate}): one mel column per video frame"
             )
-        if self.labels.points == "phantom" and (self.data.dataset != "phantom" or self.video.fps != 25):
-            raise ValueError(
-                f"labels.points 'phantom' is known of the phantom corpus at 25 fps, but data.dataset is "
-                f"{self.data.dataset!r} and video.fps {self.video.fps}; set labels.points: landmarks"
-            )
         if self.labels.source == "phantom" and self.data.dataset != "phantom":
             raise ValueError(
                 f"labels.source 'phantom' is the truth of the phantom corpus, but data.dataset is "
@@ -547,6 +542,11 @@ class Config(Section):
             )
         if self.labels.source == "phantom" and self.video.fps != 25:
             raise ValueError(f"labels.source 'phantom' is known at 25 fps, but video.fps is {self.video.fps}")
+        if self.labels.points == "phantom" and (self.data.dataset != "phantom" or self.video.fps != 25):
+            raise ValueError(
+                f"labels.points 'phantom' is known of the phantom corpus at 25 fps, but data.dataset is "
+                f"{self.data.dataset!r} and video.fps {self.video.fps}; set labels.points: landmarks"
+            )
         if self.download.enabled and self.data.dataset not in DOWNLOADABLE:
             raise ValueError(
                 f"download.enabled: dataset {self.data.dataset!r} cannot be downloaded (allowed: "

@@ -44,7 +44,8 @@ def test_packages_are_compared_with_the_lock(tmp_path: Path) -> None:
 
 def test_what_a_gpu_run_lacks_is_said_with_the_remedy(tmp_path: Path) -> None:
     values = {
-        "data": {"dataset": "folder", "root": "nowhere"}, "labels": {"source": "emonet", "emonet": {"path": "e.pth"}},
+        "data": {"dataset": "folder", "root": "nowhere"},
+        "labels": {"source": "emonet", "points": "landmarks", "emonet": {"path": "e.pth"}},
         "perceptual": {"network": "vgg19", "weights": "imagenet", "path": "vgg.pth"},
         "ant": {"batch_size": 96, "warmup_batch_size": 96}, "era": {"batch_size": 96, "warmup_batch_size": 96},
         "compute": {"device": "cuda", "gpus": 96, "threads": 4096}, "evaluation": {"weights": {"lpips": "alex.pth"}},

@@ -33,7 +33,7 @@ def test_the_catalog_deals_all_clips_to_all_shards(tmp_path: Path) -> None:
 def test_the_plan_has_every_shard_and_seed_and_is_measured() -> None:
     found = measure(CHECKOUT, 50)
     shards, seeds = 3 * 32, 3 * 5  # frames, landmarks, mel; ant, era, evaluation
-    once = 9  # index, labels, split, student, sync, controls, compare, report, all; download and catalog are done
+    once = 10  # index, labels, split, student, sync, judge, controls, compare, report, all; download, catalog are done
     assert found["jobs"] == shards + seeds + once
     assert found["n_clips"] == 50
     assert 0.5 < found["seconds"] < 120

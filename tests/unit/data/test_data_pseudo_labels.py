@@ -215,7 +215,9 @@ def _prepare_phantom(tmp_path, face, n_prepared: int, drawn=None, **labels):
     write_table(data.clips, "clips", [row])
     frames = [{"clip_id": clip_id, "frame": i, "landmarks": face.ravel()} for i in range(n_prepared)]
     write_table(data.shard("landmarks", 0), "landmarks", [to_table("landmarks", frames)])
-    config = sections("labels", root, {"preset": "demo", "data": {"dataset": "phantom"}, "labels": {"points": "landmarks", **labels}})
+    config = sections(
+        "labels", root, {"preset": "demo", "data": {"dataset": "phantom"}, "labels": {"points": "landmarks", **labels}}
+    )
     label_clips(config, data, data.labels, data.shapes)
     return read_table(data.labels, "labels"), read_table(data.shapes, "shapes")
 
