@@ -212,9 +212,8 @@ class ModelConfig(Section):
         "added to the warped picture; null: image_size"
     )
 
-    paint: Literal["everywhere", "features"] = Field(
-        description="where G paints: everywhere; or on lips, eyes and what cannot be copied, all else being the warped "
-        "picture"
+    paint: Literal["everywhere", "mouth"] = Field(
+        description="where G paints: everywhere; or on the mouth alone, all else being the warped picture"
     )
 
     @model_validator(mode="after")
@@ -226,9 +225,9 @@ class ModelConfig(Section):
                 f"paint_px ({self.paint_px}) must be less than image_size ({self.image_size}), and the picture itself "
                 f"must enter the decoder (max_skip_px {self.max_skip_px} at least image_size); or null"
             )
-        if self.paint == "features" and not (self.warp == "landmarks" and self.image_size <= self.max_skip_px):
+        if self.paint == "mouth" and not (self.warp == "landmarks" and self.image_size <= self.max_skip_px):
             raise ValueError(
-                "paint: features keeps the warped picture around lips and eyes, so that it needs warp: landmarks "
+                "paint: mouth keeps the warped picture around the mouth, so that it needs warp: landmarks "
                 f"(found {self.warp}) and the picture in the decoder (max_skip_px {self.max_skip_px} at least "
                 f"image_size {self.image_size}); or paint: everywhere"
             )

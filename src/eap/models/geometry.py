@@ -26,10 +26,8 @@ INNER_LIPS = tuple(range(60, 68))
 RIGHT_EYE, LEFT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
 COPY_STRETCH, COPY_SHARPNESS = 2.5, 4.0
 """Area's ratio at which a stretched source is half trusted, and how sharply trust falls (per unit of its logarithm)."""
-UNSTRETCHED = 1 / (1 + COPY_STRETCH**-COPY_SHARPNESS)
-"""`copied_share` where nothing is stretched."""
 MARGIN_PX = 2
-"""How far beyond lips and eyes is painted, px of the flow's grid: predicted outlines err by about as much."""
+"""How far beyond the lips is painted, px of the flow's grid: predicted outlines err by about as much."""
 N_GUIDES = 4
 """Maps that `guide_maps` draws."""
 
@@ -122,15 +120,10 @@ def copied_share(guides_N4HW: Tensor) -> Tensor:
     return torch.sigmoid(COPY_SHARPNESS * (math.log(COPY_STRETCH) - guides_N4HW[:, 3:]))
 
 
-def painted_share(guides_N4HW: Tensor) -> Tensor:
-    """Where speech and emotion show what no flow can carry there, ``[N, 1, H, W]``, 0 .. 1, soft-edged.
-
-    Lips with a margin, eyes, and what `copied_share` does not trust. Everywhere else the warped source is the face.
-    """
-    lips_eyes = guides_N4HW[:, 1:3].amax(1, keepdim=True)
-    wide = F.max_pool2d(lips_eyes, 2 * MARGIN_PX + 1, 1, MARGIN_PX)
-    share = torch.maximum(wide, 1 - copied_share(guides_N4HW))
-    return F.avg_pool2d(share, 3, 1, 1, count_include_pad=False)
+def mouth_share(guides_N4HW: Tensor) -> Tensor:
+    """Lips and what is within, with a margin: ``[N, 1, H, W]``, 0 .. 1, soft-edged."""
+    wide = F.max_pool2d(guides_N4HW[:, 1:2], 2 * MARGIN_PX + 1, 1, MARGIN_PX)
+    return F.avg_pool2d(wide, 3, 1, 1, count_include_pad=False)
 
 
 def inside(at_Q2: Tensor, polygon_NV2: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from tiny_data import PRESETS, landmarks, tiny_config
 from eap.config import load_config
 from eap.data.pose import pose_only_landmarks, to_canonical
 from eap.models.ant import SHAPE_SCALE
-from eap.models.geometry import copied_share, driving_landmarks, painted_share, to_grid
+from eap.models.geometry import copied_share, driving_landmarks, mouth_share, to_grid
 from eap.models.pose_encoder import resize_maps, warp_maps
 from eap.training.bench import random_batch
 from eap.training.build import build_ant
@@ -116,19 +118,26 @@ def test_paint_of_a_lower_resolution_is_added_to_the_whole_picture():
     torch.testing.assert_close(frames, expected, atol=1e-5, rtol=0)
 
 
-def test_paint_may_be_kept_to_lips_eyes_and_what_cannot_be_copied():
-    ant, batch = make({"model": {"max_skip_px": 64, "paint": "features"}}, frames=2)
+def test_paint_may_be_kept_to_the_mouth():
+    ant, batch = make({"model": {"max_skip_px": 64, "paint": "mouth"}}, frames=2)
+    points = landmarks("ann/happy-0.mp4").astype(np.float32)[:2] * 4
+    pose = torch.from_numpy(pose_only_landmarks(points, to_canonical(points).mean(0)).astype(np.float32))
+    source = torch.from_numpy(points)
+    batch = replace(batch, source_points_BP2=source, source_pose_BP2=pose, pose_BTP2=pose.expand(2, 2, 68, 2))
     identity, motion = encode(ant, batch), torch.zeros(2, 2, 32)
     torch.nn.init.zeros_(ant.generator.to_rgb.weight)
     shown = {}
     for paint in (0.0, 1.5):
         torch.nn.init.constant_(ant.generator.to_rgb.bias, paint)
         shown[paint] = ant.render(identity, motion, batch.pose_BTP2, None).flatten(0, 1)
-    share = painted_share(ant.flow(identity, batch.pose_BTP2, ant.shape(motion, None))[1])
+    flow, guides = ant.flow(identity, batch.pose_BTP2, ant.shape(motion, None))
+    mouth, picture = mouth_share(guides), 0.99 * warp_maps(batch.source_BCHW, flow)
     changed = torch.atanh(shown[1.5]) - torch.atanh(shown[0.0])
-    torch.testing.assert_close(changed, 1.5 * share.expand_as(changed), atol=1e-2, rtol=0)
-    assert share.min() < 0.05
-    assert share.max() > 0.9
+    torch.testing.assert_close(changed, 1.5 * mouth.expand_as(changed), atol=1e-2, rtol=0)
+    copied = torch.atanh(picture) * (1 - mouth * (1 - copied_share(guides)))
+    torch.testing.assert_close(shown[0.0], torch.tanh(copied), atol=1e-5, rtol=0)
+    assert mouth.min() < 0.05
+    assert mouth.max() > 0.9
 
 
 def test_padding_does_not_reach_valid_frames():
