@@ -147,7 +147,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         reason=pa.string(),
     ),
     # emotion over time. judge "era" (theta(F(v))), "points" (a regression from landmarks, fitted on real clips:
-    # table "judge"), "landmarks" (deviation of dlib's points), "audio" (theta(E_E(mel))). seed null: as in "scores"
+    # table "judge"), "faces" (a network), "landmarks" (deviation of dlib's points), "audio" (theta(E_E(mel))).
+    # seed null: as in "scores"
     "curves": _schema(
         seed=pa.int32(),
         clip_id=pa.string(),

@@ -19,7 +19,7 @@ from eap.schemas import read_table
 from eap.stage import StageError
 
 CLIP_CACHE_BYTES = 256 << 20
-"""Points, mel and labels of about 2,000 clips of 3 s (CHOSEN)."""
+"""Points, mel and labels of about 1,400 clips of 3 s (CHOSEN)."""
 FRAME_CACHE_BYTES = 3 << 30
 """For stages that see the same frames again and again (CHOSEN: 116,000 frames of 96 px; taken as they are read)."""
 
@@ -96,6 +96,8 @@ class ClipStore:
             {s: np.asarray(v, np.float32).reshape(N_POINTS, 2) for s, v in shapes[column].items()}
             for column in ("shape", "detected_shape")
         )
+        self.exact_points = any(not np.array_equal(own, self._detected[s]) for s, own in self._shapes.items())
+        """Whether ANT moves points that no detector found (`labels.points`)."""
         self.deviation_scale = float(shapes["deviation_scale"].iloc[0])
         """Deviation from the neutral shape that the labels count as intensity 1; NaN if they were made otherwise."""
         self._rows = {table: _row_groups(data.shards(table), table) for table in ("frames", "landmarks", "mel")}
@@ -147,9 +149,10 @@ class ClipStore:
         known = labels["points"].notna()
         if known.any() and not known.all():
             raise StageError(f"clip {clip_id}: table labels holds points of some frames only; label it again")
-        points = np.stack(labels["points"]).reshape(-1, N_POINTS, 2) if known.all() else landmarks
         scale = LANDMARK_SCALE_PX / self._reader.cached_size(*self._find("frames", clip_id))
-        landmarks, points = landmarks * scale, points * scale
+        landmarks = (landmarks * scale).astype(np.float32)
+        exact = np.stack(labels["points"]).reshape(-1, N_POINTS, 2) * scale if known.all() else None
+        points = landmarks if exact is None else exact.astype(np.float32)
         shape = self.shape(row["speaker_id"] if self._pose_shape == "own" else "*")
         steady = gaussian_filter1d(points, POSE_SMOOTHING_FRAMES, axis=0, mode="nearest")
         return Clip(
@@ -157,8 +160,8 @@ class ClipStore:
             speaker_id=row["speaker_id"],
             emotion=row["emotion"],
             frames=frames,
-            landmarks_TP2=landmarks.astype(np.float32),
-            points_TP2=points.astype(np.float32),
+            landmarks_TP2=landmarks,
+            points_TP2=points,
             pose_TP2=pose_only_landmarks(steady, shape).astype(np.float32),
             shape_TP2=(to_canonical(points, shape) - shape).astype(np.float32),
             mel_TM=mel.astype(np.float32),

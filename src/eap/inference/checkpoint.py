@@ -35,6 +35,8 @@ class LoadedModel:
     """Mean neutral shape of the training data's people, canonical frame, ``[68, 2]``."""
     guess: NeutralShape
     """From one face to its neutral shape."""
+    exact_points: bool
+    """Whether it learnt from points that no detector finds in a picture (`labels.points`)."""
     facts: dict[str, Any]
     """Where it comes from, for the provenance record."""
 
@@ -91,7 +93,8 @@ def load_checkpoint(path: Path, device: Device, threads: int) -> LoadedModel:
     facts = {"model_sha256": file_sha256(path), "model_git_sha": record["git_sha"]}
     guess = NeutralShape()
     load_model(path, {"neutral_shape": guess})
-    return LoadedModel(Synthesizer(path, config), config, shape, guess, facts)
+    exact = record.get("exact_points", False)  # absent: from before there were such
+    return LoadedModel(Synthesizer(path, config), config, shape, guess, exact, facts)
 
 
 def pick_device(device: Device) -> str:

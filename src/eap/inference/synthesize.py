@@ -87,6 +87,11 @@ def synthesize(request: Request, say: Say, progress: Progress) -> StageResult:
     source = find_source(picture, model.config, model.neutral_shape, request.face)
     for note in (*notes, *source.notes):
         say(note)
+    if model.exact_points:
+        say(
+            "this model learnt from the exact points of rendered faces; those of this picture are detected, and lie "
+            "some px elsewhere (labels.points), so that even a neutral face may come out a little changed"
+        )
     fps = model.config.video.fps
     poses, pose_notes = _poses(request, model, source, voice.n_frames)
     for note in pose_notes:

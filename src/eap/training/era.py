@@ -329,7 +329,7 @@ def _train(
         "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
         "judges": judges_sha256(config),
         # For people whom synthesis meets for the first time
-        "neutral_shape": store.shape("*").tolist(), "neutral_fit": neutral_fit,
+        "neutral_shape": store.shape("*").tolist(), "neutral_fit": neutral_fit, "exact_points": store.exact_points,
     }  # fmt: skip
     early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
     others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})

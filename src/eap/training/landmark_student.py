@@ -1,4 +1,4 @@
-"""Distil the cached landmarks into the differentiable student of L_lip."""
+"""Distil the landmarks that drive ANT into the differentiable student of L_lip."""
 
 from __future__ import annotations
 
