@@ -12,8 +12,8 @@ from eap.reporting.metrics import describe
 from eap.reporting.score_tables import score_text, text_of
 
 Answer = Literal["yes", "no", "not distinguishable", "not measured"]
-PREFERRED_JUDGES = ("faces", "points", "landmarks", "era")
-"""Who is asked first: judge "era" was trained with the generator, so it is the last."""
+INDEPENDENT_JUDGES = ("faces", "points", "landmarks")
+"""Who took no part in training the generator. Judge "era" did, so it is asked last."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,31 @@ def claims(comparisons: pd.DataFrame, probes: pd.DataFrame, flags: dict[str, str
     """
     own = comparisons[(comparisons["experiment"] == BASE) & (comparisons["other"] == BASE)]
     probed = probes[probes["experiment"] == BASE]
+    judges = ranked_judges(own)
     return [
         _tested("Is the mouth where the real one is, more than in a copied still frame?", own, "still",
                 ("lmd",), flags),
         _tested("Do the lips follow this voice, more than when another clip's voice is put in?", own, "shuffled",
                 ("opening_correlation", "lmd_center"), flags),
         _tested("Does the strength of the emotion follow this voice, more than another clip's?", own, "shuffled",
-                tuple(f"ccc_intensity/{judge}" for judge in PREFERRED_JUDGES), flags),
-        _leak(probed),
-        _levels(probed),
+                tuple(f"ccc_intensity/{judge}" for judge in judges), flags),
+        _leak(probed, judges),
+        _levels(probed, judges),
     ]  # fmt: skip
+
+
+def ranked_judges(own: pd.DataFrame) -> tuple[str, ...]:
+    """Who is asked first: of the independent judges the one that reads real video best, by CCC of intensity.
+
+    Parameters
+    ----------
+    own
+        The base's rows of table "comparisons"; those against real video hold what each judge reads there.
+    """
+    real = own[own["other_variant"] == "real"].drop_duplicates("metric").set_index("metric")["other_mean"]
+    worth = {judge: real.get(f"ccc_intensity/{judge}", float("nan")) for judge in INDEPENDENT_JUDGES}
+    ranked = sorted(INDEPENDENT_JUDGES, key=lambda judge: (pd.isna(worth[judge]), -worth[judge]))
+    return (*ranked, "era")
 
 
 def _tested(
@@ -72,9 +87,9 @@ def _tested(
     return Claim(question, answers.get(row["verdict"], "not distinguishable"), f"{numbers}{reason}.{caution}")
 
 
-def _leak(probes: pd.DataFrame) -> Claim:
+def _leak(probes: pd.DataFrame, judges: tuple[str, ...]) -> Claim:
     question = "Is the source face's own emotion kept out of the result?"
-    row = _asked(probes[(probes["quantity"] == "intensity") & (probes["gain"] == 1)], "source_share")
+    row = _asked(probes[(probes["quantity"] == "intensity") & (probes["gain"] == 1)], "source_share", judges)
     if row is None:
         why = probes[probes["probe"] == "source_share"]["reason"].dropna()
         return Claim(question, "not measured", f"{_sentence(why.iloc[0])}." if len(why) else "Not tested.")
@@ -88,9 +103,9 @@ def _leak(probes: pd.DataFrame) -> Claim:
     return Claim(question, "yes" if row["high"] <= row["chance"] else "not distinguishable", text)
 
 
-def _levels(probes: pd.DataFrame) -> Claim:
+def _levels(probes: pd.DataFrame, judges: tuple[str, ...]) -> Claim:
     question = "Does intensity rise with the level that was acted, rather than saturate?"
-    row = _asked(probes, "level_pairs_ordered")
+    row = _asked(probes, "level_pairs_ordered", judges)
     if row is None:
         missing = probes[probes["probe"] == "levels_ordered"]["reason"].dropna()
         return Claim(question, "not measured", f"{_sentence(missing.iloc[0])}." if len(missing) else "Not tested.")
@@ -104,10 +119,10 @@ def _levels(probes: pd.DataFrame) -> Claim:
     return Claim(question, "no" if row["high"] < row["chance"] else "not distinguishable", text)
 
 
-def _asked(probes: pd.DataFrame, probe: str) -> Any:
-    """The row of the most independent judge with a value, or None."""
+def _asked(probes: pd.DataFrame, probe: str, judges: tuple[str, ...]) -> Any:
+    """The row of the first of the judges with a value, or None."""
     rows = probes[(probes["probe"] == probe) & probes["mean"].notna()].set_index("judge")
-    judge = next((judge for judge in PREFERRED_JUDGES if judge in rows.index), None)
+    judge = next((judge for judge in judges if judge in rows.index), None)
     if judge is None:
         return None
     found = rows.loc[[judge]].iloc[0]

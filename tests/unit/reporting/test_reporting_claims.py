@@ -54,6 +54,19 @@ def test_the_judge_that_took_no_part_in_training_is_asked_first() -> None:
     assert "judge points" in found.evidence
 
 
+@pytest.mark.parametrize(("points", "asked"), [(0.5, "points"), (0.2, "faces"), (None, "faces")])
+def test_of_the_independent_judges_the_one_that_reads_real_video_best_is_asked(
+    points: float | None, asked: str
+) -> None:
+    row = {**TEST, "other_variant": "shuffled", "verdict": "better"}
+    judged = [{**row, "metric": f"ccc_intensity/{judge}"} for judge in ("era", "points", "faces")]
+    real = {**row, "other_variant": "real", "verdict": "worse"}
+    judged += [{**real, "metric": "ccc_intensity/era", "other_mean": 0.9}]
+    judged += [{**real, "metric": "ccc_intensity/points", "other_mean": points}]
+    judged += [{**real, "metric": "ccc_intensity/faces", "other_mean": 0.3}]
+    assert f"judge {asked}" in answer("strength of the emotion", judged).evidence
+
+
 def test_a_test_that_could_not_be_made_is_not_an_answer() -> None:
     row = {**TEST, "other_variant": "still", "metric": "lmd", "difference": None, "verdict": "not comparable"}
     assert answer("mouth where", [row]).answer == "not measured"
