@@ -173,13 +173,16 @@ class EraPhase:
             shown_va, shown_class = self.theta(features), self.phi(features)
         terms["inten"] = terms["inten"] + self.intensity_loss(shown_va, shown)
         terms["cls"] = terms["cls"] + classification_loss(shown_class, shown.emotion_B, shown.mask_BT)
+        terms["metric"] = self.metric_loss(e, seen, batch, shown)
+        return terms
+
+    def metric_loss(self, e: Tensor, seen: Tensor, batch: Batch, shown: Batch) -> Tensor:
+        """L_metric between the voices' embeddings and F's features of the faces, over all processes' rows."""
         pooled = pool_embeddings(e, batch.mask_BT), pool_embeddings(seen, shown.mask_BT)
         paired = gathered(*pooled, batch.emotion_B, ~batch.neutral_B)
         if self.loss.metric_form == "triplet":
-            terms["metric"] = metric_loss(*paired, self.loss.margin)
-        else:
-            terms["metric"] = contrastive_loss(*paired, self.loss.temperature)
-        return terms
+            return metric_loss(*paired, self.loss.margin)
+        return contrastive_loss(*paired, self.loss.temperature)
 
     def intensity_loss(self, va_BT2: Tensor, batch: Batch) -> Tensor:
         """L_inten against the batch's labels, pooled over all processes' rows."""
@@ -198,7 +201,9 @@ class EraPhase:
         }
 
     def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
-        """Steps that render nothing: the voice's terms with L_shape, and F, theta, phi on real frames. CHOSEN (ADR 21).
+        """Steps that render nothing: the voice's terms with L_shape and L_metric, and F, theta, phi on real frames.
+
+        CHOSEN (ADR 21).
 
         What emotion does to ANT's landmarks (H_e) is learnt. ANT itself rests, unless `era.lr_motion` lets its way from
         voice to landmarks get used to emotional voices (ADR 26).
@@ -229,8 +234,10 @@ class EraPhase:
             motion = self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
         terms = self._heard(batch, e)
         terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
+        shown = batch.rendered()
+        seen_terms, features = self._seen(shown)
+        terms["metric"] = self.metric_loss(e, features, batch, shown)
         heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
-        seen_terms, _ = self._seen(batch.rendered())
         seen, seen_values = weighted_sum(seen_terms, self.backbone_weights)
         return heard + seen, values | {f"real_{k}": v for k, v in seen_values.items()}
 
