@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from tiny_data import landmarks
 from eap.data.pose import pose_only_landmarks, to_canonical
 from eap.models import geometry
 from eap.models.geometry import (
+    REACH,
     copied_share,
     driving_landmarks,
     guide_maps,
@@ -18,6 +21,7 @@ from eap.models.geometry import (
     landmark_flow,
     painted_share,
     pixel_centres,
+    pull,
     to_grid,
 )
 from eap.models.pose_encoder import pose_warp
@@ -64,6 +68,16 @@ def test_flow_carries_each_landmark_to_its_source():
     # Far from the face the pose decides.
     corner = pixel_centres(64, flow.device, flow.dtype)[:1] @ transform[0, :, :2].mT + transform[0, :, 2]
     torch.testing.assert_close(flow[0, 0, :1], corner, atol=2e-3, rtol=0)
+
+
+def test_a_landmarks_pull_is_flat_at_it_and_gone_half_a_mouth_away():
+    at_0, near, at_reach, far = pull(torch.tensor([0.0, 0.1, 1.0, 4.0]) * REACH)
+    assert at_0 == 1
+    assert near > 0.98
+    assert at_reach.item() == pytest.approx((1 + 3**0.5) * math.exp(-(3**0.5)))
+    assert far < 0.01
+    points = torch.rand(68, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.linalg.eigvalsh(pull(torch.cdist(points, points))).min() > 0
 
 
 def test_chunks_change_nothing(monkeypatch):
