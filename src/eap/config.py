@@ -212,8 +212,8 @@ class ModelConfig(Section):
         "added to the warped picture; null: image_size"
     )
 
-    paint: Literal["everywhere", "features", "mouth"] = Field(
-        description="where G paints: everywhere; on mouth and eyes; on the mouth alone; all else is the warped picture"
+    paint: Literal["everywhere", "mouth"] = Field(
+        description="where G paints: everywhere; or on the mouth alone, all else being the warped picture"
     )
 
     @model_validator(mode="after")
@@ -225,11 +225,11 @@ class ModelConfig(Section):
                 f"paint_px ({self.paint_px}) must be less than image_size ({self.image_size}), and the picture itself "
                 f"must enter the decoder (max_skip_px {self.max_skip_px} at least image_size); or null"
             )
-        if self.paint != "everywhere" and not (self.warp == "landmarks" and self.image_size <= self.max_skip_px):
+        if self.paint == "mouth" and not (self.warp == "landmarks" and self.image_size <= self.max_skip_px):
             raise ValueError(
-                f"paint: {self.paint} keeps the warped picture around what is painted, so that it needs warp: "
-                f"landmarks (found {self.warp}) and the picture in the decoder (max_skip_px {self.max_skip_px} at "
-                f"least image_size {self.image_size}); or paint: everywhere"
+                "paint: mouth keeps the warped picture around the mouth, so that it needs warp: landmarks "
+                f"(found {self.warp}) and the picture in the decoder (max_skip_px {self.max_skip_px} at least "
+                f"image_size {self.image_size}); or paint: everywhere"
             )
         return self
 
@@ -304,7 +304,6 @@ class LossConfig(Section):
     cls: NonNegativeFloat
     e_adv: NonNegativeFloat
     mouth: NonNegativeFloat = Field(description="pixels around the mouth, 0: off")
-    eyes: NonNegativeFloat = Field(description="pixels around the eyes, 0: off")
     shape: NonNegativeFloat = Field(description="landmarks implied by ANT's motion (and ERA's emotion), 0: off")
     norm: NonNegativeFloat = Field(description="|| e || regressed to the intensity")
     decode: NonNegativeFloat = Field(description="psi, from (valence, arousal) back to e")

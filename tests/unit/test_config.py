@@ -94,7 +94,7 @@ def test_merge_replaces_lists_and_merges_mappings() -> None:
         ({"model": {"heads": 3}}, ["model", "d_model (512)", "heads (3)"]),
         ({"model": {"paint_px": 64}}, ["model", "paint_px (64)", "max_skip_px 64", "image_size (256)"]),
         ({"model": {"paint": "mouth"}}, ["model", "paint: mouth", "max_skip_px 64", "image_size 256"]),
-        ({"model": {"paint": "lips"}}, ["model.paint", "'lips'", "'everywhere', 'features' or 'mouth'"]),
+        ({"model": {"paint": "lips"}}, ["model.paint", "'lips'", "'everywhere' or 'mouth'"]),
         ({"model": {"image_size": 100}}, ["model.image_size", "100", "multiple of 16"]),
         ({"split": {"test": 0.5, "validation": 0.6}}, ["split", "0.6", "0.5", "below 1"]),
         ({"perceptual": {"network": "student"}}, ["perceptual", "'student'", "trained", "'imagenet'"]),

@@ -1,7 +1,7 @@
 """The objectives: named terms, added up with the config's weights (suppl. B.2).
 
-KNOWN: per = inten = 10; lip = adv = metric = e_adv = cls = 5. CHOSEN: `mouth`, `eyes`, `shape`, `norm` and
-`decode`, which the paper does not have. The two discriminator losses stand alone and have no weight.
+KNOWN: per = inten = 10; lip = adv = metric = e_adv = cls = 5. CHOSEN: `mouth`, `shape`, `norm` and `decode`, which the
+paper does not have. The two discriminator losses stand alone and have no weight.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch import Tensor
 from eap.config import LossConfig
 from eap.stage import StageError
 
-ANT_TERMS = ("lip", "per", "adv", "mouth", "eyes", "shape")
+ANT_TERMS = ("lip", "per", "adv", "mouth", "shape")
 """Phase 1, for G and its encoders."""
 BACKBONE_TERMS = ("inten", "cls")
 """Phase 2, step (b): F, theta and phi on real frames."""
-ERA_TERMS = ("lip", "per", "adv", "metric", "inten", "cls", "e_adv", "mouth", "eyes", "shape", "norm", "decode")
+ERA_TERMS = ("lip", "per", "adv", "metric", "inten", "cls", "e_adv", "mouth", "shape", "norm", "decode")
 """Phase 2, step (c): ANT and E_E."""
 
 

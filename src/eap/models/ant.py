@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from eap.models.generator import Generator, Paint
+from eap.models.generator import Generator
 from eap.models.geometry import driving_landmarks, guide_maps, landmark_flow, to_grid
 from eap.models.identity_encoder import IdentityEncoder, stride_channels
 from eap.models.layers import MelEncoder, time_code
@@ -64,8 +64,8 @@ class ANT(nn.Module):
         picture keeps its own resolution and the paint that is added to it is enlarged.
     separable
         G's convolutions are one kernel per channel and then 1 x 1 (config key ``model.convolution``).
-    paint
-        Where G paints (config key ``model.paint``).
+    mouth_only
+        G paints the mouth and nothing else (config key ``model.paint``).
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class ANT(nn.Module):
         flow_px: int,
         paint_px: int,
         separable: bool = False,
-        paint: Paint = "everywhere",
+        mouth_only: bool = False,
     ) -> None:
         super().__init__()
         self.warp, self.flow_px, self.paint_px = warp, flow_px, paint_px
@@ -108,7 +108,7 @@ class ANT(nn.Module):
             nn.init.zeros_(door.weight)
         guided = warp == "landmarks"
         self.generator = Generator(
-            base_channels, max_channels, residual_blocks, d_model, skip_strides, guided, separable, paint
+            base_channels, max_channels, residual_blocks, d_model, skip_strides, guided, separable, mouth_only
         )
 
     def encode_identity(self, source_BCHW: Tensor, source_points_BP2: Tensor, source_pose_BP2: Tensor) -> Identity:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eap.models.geometry import N_GUIDES, copied_share, painted_share
+from eap.models.geometry import N_GUIDES, copied_share, mouth_share
 from eap.models.identity_encoder import stride_channels
 from eap.models.layers import AdaINConv, convolution3
 from eap.models.pose_encoder import resize_maps
 
-Paint = Literal["everywhere", "features", "mouth"]
-"""Where G paints (config key ``model.paint``)."""
 PICTURE_SCALE = 0.99
 """Keeps the inverse of tanh finite at the ends of the picture's range."""
 
@@ -59,9 +56,9 @@ class Generator(nn.Module):
         The decoder sees `eap.models.geometry.guide_maps` at every resolution.
     separable
         See `eap.models.layers.convolution3`.
-    paint
-        ``features``, ``mouth``: the paint is kept to `eap.models.geometry.painted_share`, with and without the eyes;
-        everywhere else the warped picture stays as it is. Needs guides, and stride 1 among the skips.
+    mouth_only
+        The paint is kept to `eap.models.geometry.mouth_share`; everywhere else the warped picture stays as it is. Needs
+        guides, and stride 1 among the skips.
     """
 
     def __init__(
@@ -73,11 +70,11 @@ class Generator(nn.Module):
         skip_strides: tuple[int, ...],
         guided: bool,
         separable: bool = False,
-        paint: Paint = "everywhere",
+        mouth_only: bool = False,
     ) -> None:
         super().__init__()
         c = stride_channels(base_channels, max_channels)
-        self.skip_strides, self.paint = skip_strides, paint
+        self.skip_strides, self.mouth_only = skip_strides, mouth_only
         self.bottleneck = nn.ModuleList(AdaINResidualBlock(c[16], d_style, separable) for _ in range(residual_blocks))
         self.up = nn.ModuleDict({str(s): AdaINConv(c[2 * s], c[s], d_style, separable) for s in (8, 4, 2, 1)})
         self.refine = nn.ModuleDict({str(s): AdaINConv(c[s], c[s], d_style, separable) for s in (8, 4)})
@@ -119,16 +116,16 @@ class Generator(nn.Module):
             if str(stride) in self.refine:
                 x = x + self.refine[str(stride)](x, style_ND)
         painted = self.to_rgb(F.leaky_relu(x, 0.2))
-        place = None if self.paint == "everywhere" else painted_share(guides, eyes=self.paint == "features")
-        if place is not None:
-            painted = painted * resize_maps(place, painted.shape[-1])
+        mouth = mouth_share(guides) if self.mouth_only else None
+        if mouth is not None:
+            painted = painted * resize_maps(mouth, painted.shape[-1])
         if 1 in self.skip_strides:
             # Added before the squashing, not blended by a gate: a gate closes on the copy; paint then learns nothing.
             picture, side = torch.atanh(PICTURE_SCALE * maps[1]), maps[1].shape[-1]
             if guides is not None:
                 share = copied_share(guides)
-                if place is not None:  # no paint could make up for what a copy lacks elsewhere
-                    share = 1 - place * (1 - share)
+                if mouth is not None:  # no paint could make up for what a copy lacks elsewhere
+                    share = 1 - mouth * (1 - share)
                 picture = picture * resize_maps(share, side)
             painted = resize_maps(painted, side) + picture
         return torch.tanh(painted)

@@ -27,7 +27,7 @@ RIGHT_EYE, LEFT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
 COPY_STRETCH, COPY_SHARPNESS = 2.5, 4.0
 """Area's ratio at which a stretched source is half trusted, and how sharply trust falls (per unit of its logarithm)."""
 MARGIN_PX = 2
-"""How far beyond lips and lids is painted, px of the flow's grid: predicted outlines err by about as much."""
+"""How far beyond the lips is painted, px of the flow's grid: predicted outlines err by about as much."""
 NOTHING = 1e-4
 """Membership that counts as none. A sigmoid's tail never ends, and products with it are numbers so small that a CPU
 takes twenty times as long over them (ADR 41)."""
@@ -127,10 +127,9 @@ def copied_share(guides_N4HW: Tensor) -> Tensor:
     return torch.sigmoid(COPY_SHARPNESS * (math.log(COPY_STRETCH) - guides_N4HW[:, 3:]))
 
 
-def painted_share(guides_N4HW: Tensor, eyes: bool) -> Tensor:
-    """Lips and what is within (and eyes, if asked for), with a margin: ``[N, 1, H, W]``, 0 .. 1, soft-edged."""
-    parts = guides_N4HW[:, 1:3] if eyes else guides_N4HW[:, 1:2]
-    wide = F.max_pool2d(parts.amax(1, keepdim=True), 2 * MARGIN_PX + 1, 1, MARGIN_PX)
+def mouth_share(guides_N4HW: Tensor) -> Tensor:
+    """Lips and what is within, with a margin: ``[N, 1, H, W]``, 0 .. 1, soft-edged."""
+    wide = F.max_pool2d(guides_N4HW[:, 1:2], 2 * MARGIN_PX + 1, 1, MARGIN_PX)
     return F.avg_pool2d(wide, 3, 1, 1, count_include_pad=False)
 
 

@@ -39,7 +39,7 @@ def build_ant(config: Any) -> ANT:
         flow_px=model.flow_px,
         paint_px=model.paint_px or model.image_size,
         separable=model.convolution == "separable",
-        paint=model.paint,
+        mouth_only=model.paint == "mouth",
     )
 
 

@@ -1,4 +1,4 @@
-"""L_lip, L_per, L_mouth and L_eyes on generated and real frames, with the networks that they need."""
+"""L_lip, L_per and L_mouth on generated and real frames, with the networks that they need."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from eap.data.pose import LIPS
 from eap.data.weights import FAN, VGG19, find_weights, read_state
 from eap.digest import file_sha256
 from eap.losses.lip import lip_loss
-from eap.losses.parts import part_loss
+from eap.losses.mouth import mouth_loss
 from eap.losses.perceptual import perceptual_loss, pyramid
 from eap.models.fan import FanLandmarks
-from eap.models.geometry import LEFT_EYE, RIGHT_EYE, driving_landmarks, to_grid
+from eap.models.geometry import driving_landmarks, to_grid
 from eap.models.lip_landmarks import LandmarkStudent
 from eap.models.perceptual import Vgg19Features
 
@@ -44,22 +44,17 @@ class Reconstruction(nn.Module):
         self.requires_grad_(False).eval()
 
     def terms(self, generated_BTCHW: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """L_lip (Eq. 1), L_per (Eq. 2), L_mouth and L_eyes of frames against the batch's own, over the valid ones."""
+        """L_lip (Eq. 1), L_per (Eq. 2) and L_mouth of frames against the batch's own, over the valid ones."""
         mask_BT, real_BTCHW = batch.mask_BT, batch.target_BRCHW
         shape = mask_BT.shape
-        points = to_grid(driving_landmarks(batch.pose_BTP2, batch.shape_BTP2))
-
-        def pixels(part: slice | list[int]) -> Tensor:
-            return part_loss(generated_BTCHW, real_BTCHW.detach(), points[:, :, part], mask_BT)
-
+        lips = to_grid(driving_landmarks(batch.pose_BTP2, batch.shape_BTP2)[:, :, LIPS])
         generated_lips, generated = self._judge(generated_BTCHW.flatten(0, 1))
         with torch.no_grad():
             real_lips, real = self._judge(real_BTCHW.flatten(0, 1))
         return {
             "lip": lip_loss(generated_lips.unflatten(0, shape), real_lips.unflatten(0, shape), mask_BT),
             "per": perceptual_loss(generated, real, mask_BT.flatten()),
-            "mouth": pixels(LIPS),
-            "eyes": (pixels(list(RIGHT_EYE)) + pixels(list(LEFT_EYE))) / 2,
+            "mouth": mouth_loss(generated_BTCHW, real_BTCHW.detach(), lips, mask_BT),
         }
 
     def _judge(self, frames_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:

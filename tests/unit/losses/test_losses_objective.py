@@ -22,16 +22,16 @@ PRESETS = Path(__file__).parents[3] / "workflow" / "presets"
 def test_weights_of_the_paper():
     # KNOWN (suppl. B.2): per = inten = 10, the others 5. CHOSEN: mouth = 0, shape = 3, norm = 20, decode = 1 (ADR 26).
     loss = load_config({}, PRESETS).loss
-    assert ant_weights(loss) == {"lip": 5, "per": 10, "adv": 5, "mouth": 0, "eyes": 0, "shape": 3}
+    assert ant_weights(loss) == {"lip": 5, "per": 10, "adv": 5, "mouth": 0, "shape": 3}
     assert backbone_weights(loss) == {"inten": 10, "cls": 5}
     assert era_weights(loss) == {
-        "lip": 5, "per": 10, "adv": 5, "metric": 5, "inten": 10, "cls": 5, "e_adv": 5, "mouth": 0, "eyes": 0,
+        "lip": 5, "per": 10, "adv": 5, "metric": 5, "inten": 10, "cls": 5, "e_adv": 5, "mouth": 0,
         "shape": 3, "norm": 20, "decode": 1,
     }  # fmt: skip
 
 
 def test_terms_are_those_of_the_phases():
-    assert ANT_TERMS == ("lip", "per", "adv", "mouth", "eyes", "shape")
+    assert ANT_TERMS == ("lip", "per", "adv", "mouth", "shape")
     assert BACKBONE_TERMS == ("inten", "cls")
     assert set(ERA_TERMS) == {
         "lip",
@@ -41,7 +41,6 @@ def test_terms_are_those_of_the_phases():
         "metric",
         "e_adv",
         "mouth",
-        "eyes",
         "shape",
         "norm",
         "decode",

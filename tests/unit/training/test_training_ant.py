@@ -85,7 +85,7 @@ def test_step_moves_ant_and_critic_but_not_the_door_and_the_judges(student_file,
 def test_generators_gradient_leaves_the_critic_alone(student_file, batch):
     """What D learns is L_adv(D) alone: its gradients after a step are of that loss."""
     phase, again = make(student_file), make(student_file)
-    again.reconstruction.terms = lambda *_: dict.fromkeys(("lip", "per", "mouth", "eyes"), torch.zeros(()))
+    again.reconstruction.terms = lambda *_: dict.fromkeys(("lip", "per", "mouth"), torch.zeros(()))
     for one in (phase, again):
         torch.manual_seed(1)
         one.step(batch, 0)
@@ -163,7 +163,7 @@ def test_validation_changes_nothing(student_file, batch):
     before = weights(phase.ant)
     values = phase.validate([batch, batch])
     assert values == phase.validate([batch])  # no dropout
-    assert set(values) == {"lip", "per", "mouth", "eyes", "shape"}
+    assert set(values) == {"lip", "per", "mouth", "shape"}
     assert phase.ant.training
     assert all(torch.equal(value, before[key]) for key, value in weights(phase.ant).items())
     assert phase.validate([]) == {}
@@ -209,7 +209,7 @@ def test_record_of_the_run(whole):
     assert history.step.max() == 15
     assert history.epoch.max() == 2
     assert set(history.term[history.part == "train"]) == {"total", *ANT_TERMS, "discriminator"}
-    assert set(history.term[history.part == "validation"]) == {"lip", "per", "mouth", "eyes", "shape", "motion"}
+    assert set(history.term[history.part == "validation"]) == {"lip", "per", "mouth", "shape", "motion"}
     assert sorted(history.step[history.part == "validation"].unique()) == [5, 10, 15]
 
 

@@ -173,7 +173,7 @@ def test_freezing_is_over_after_the_step(student_file, batch):
     assert all(p.requires_grad for module in phase.modules.values() for p in module.parameters())
 
 
-@pytest.mark.parametrize("term", ["lip", "per", "adv", "e_adv", "mouth", "eyes", "inten", "cls"])
+@pytest.mark.parametrize("term", ["lip", "per", "adv", "e_adv", "mouth", "inten", "cls"])
 def test_every_judgement_of_generated_frames_reaches_the_voice(student_file, batch, term):
     """L_e-adv shapes E_E (KNOWN), and so does every other term on generated frames, through W_e."""
     phase = make(student_file)
@@ -253,7 +253,7 @@ def test_validation_changes_nothing(student_file, batch):
     phase = make(student_file)
     before = {name: weights(m) for name, m in phase.modules.items()}
     values = phase.validate([batch])
-    assert set(values) == {"lip", "per", "mouth", "eyes", "shape", "inten", "cls"}
+    assert set(values) == {"lip", "per", "mouth", "shape", "inten", "cls"}
     assert values == phase.validate([batch, batch])
     for name, module in phase.modules.items():
         assert module.training
