@@ -307,6 +307,10 @@ class LossConfig(Section):
     shape: NonNegativeFloat = Field(description="landmarks implied by ANT's motion (and ERA's emotion), 0: off")
     norm: NonNegativeFloat = Field(description="|| e || regressed to the intensity")
     decode: NonNegativeFloat = Field(description="psi, from (valence, arousal) back to e")
+    drawn_at: Literal["implied", "real"] = Field(
+        description="landmarks at which pictures are drawn in training: those that motion and emotion imply, so that "
+        "losses of pictures teach these, too; or the real frames' own, so that L_shape alone does"
+    )
     margin: PositiveFloat = Field(description="margin of L_metric, form `triplet`")
     temperature: PositiveFloat = Field(description="of L_metric, form `contrastive`")
     lip_estimator: Literal["student", "fan"] = Field(
@@ -533,6 +537,11 @@ class Config(Section):
             raise ValueError(
                 f"audio.hop_length ({self.audio.hop_length}) x video.fps ({self.video.fps}) must equal "
                 f"audio.sample_rate ({self.audio.sample_rate}): one mel column per video frame"
+            )
+        if self.loss.drawn_at == "real" and not (self.model.warp == "landmarks" and self.loss.shape):
+            raise ValueError(
+                "loss.drawn_at: real leaves the landmarks to L_shape alone, so that it needs model.warp: landmarks "
+                f"(found {self.model.warp}) and a loss.shape above 0 (found {self.loss.shape}); or drawn_at: implied"
             )
         if self.labels.source == "phantom" and self.data.dataset != "phantom":
             raise ValueError(

@@ -107,6 +107,8 @@ def test_merge_replaces_lists_and_merges_mappings() -> None:
         ({"loss": {"lip_estimator": "dlib"}}, ["loss.lip_estimator", "'dlib'", "'student' or 'fan'"]),
         ({"loss": {"inten_target": "intensity"}}, ["loss", "decode is 1", "psi", "set loss.decode: 0"]),
         ({"loss": {"intensity": "max", "norm": 0}}, ["loss", "'max'", "loss.norm", "set intensity: norm"]),
+        ({"loss": {"drawn_at": "real"}, "model": {"warp": "pose"}}, ["loss.drawn_at: real", "found pose", "implied"]),
+        ({"loss": {"drawn_at": "real", "shape": 0}}, ["loss.drawn_at: real", "loss.shape", "found 0", "implied"]),
         ({"loss": {"metric_form": "angular"}}, ["loss.metric_form", "'angular'", "'triplet' or 'contrastive'"]),
         ({"critics": {"form": "wgan"}}, ["critics.form", "'wgan'", "'hinge'"]),
         ({"critics": {"emotion_head": "concat"}}, ["critics.emotion_head", "'concat'", "'projection'"]),

@@ -154,8 +154,18 @@ class ANT(nn.Module):
             deviation = deviation + self.shape_emotion(unit_components(emotion_BTD))
         return SHAPE_SCALE * deviation.unflatten(-1, (N_POINTS, 2))
 
-    def render(self, identity: Identity, motion_BTD: Tensor, pose_BTP2: Tensor, emotion_BTD: Tensor | None) -> Tensor:
-        """Frames ``[B, T, 3, H, W]`` from motion and emotion e ``[B, T, d_e]`` (None: e = 0, neutral)."""
+    def render(
+        self,
+        identity: Identity,
+        motion_BTD: Tensor,
+        pose_BTP2: Tensor,
+        emotion_BTD: Tensor | None,
+        deviation_BTP2: Tensor | None = None,
+    ) -> Tensor:
+        """Frames ``[B, T, 3, H, W]`` from motion and emotion e ``[B, T, d_e]`` (None: e = 0, neutral).
+
+        `deviation_BTP2` says how far landmarks lie from the neutral shape; None: as motion and emotion imply (`shape`).
+        """
         b, t = motion_BTD.shape[:2]
         style = self.style_motion(motion_BTD)
         if emotion_BTD is not None:
@@ -168,7 +178,9 @@ class ANT(nn.Module):
             transform = pose_warp(identity.pose_BP2, pose_BTP2)
             maps = {stride: warp_maps(x, affine_grids(transform, x.shape[-1])) for stride, x in maps.items()}
         else:
-            flow, guides = self.flow(identity, pose_BTP2, self.shape(motion_BTD, emotion_BTD))
+            if deviation_BTP2 is None:
+                deviation_BTP2 = self.shape(motion_BTD, emotion_BTD)
+            flow, guides = self.flow(identity, pose_BTP2, deviation_BTP2)
             maps = {stride: warp_maps(x, flow) for stride, x in maps.items()}
         frames = self.generator(maps, style.flatten(0, 1), guides)
         return frames.unflatten(0, (b, t))

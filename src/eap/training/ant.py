@@ -42,7 +42,7 @@ class AntPhase:
     def __init__(self, config: Any, reconstruction: Reconstruction) -> None:
         device = config.compute.device
         self.weights, self.critics = ant_weights(config.loss), config.critics
-        self.lr_warmup = config.ant.lr_warmup
+        self.lr_warmup, self.real_points = config.ant.lr_warmup, config.loss.drawn_at == "real"
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
         self.critic = build_discriminator(config, branches=1).to(device)
@@ -65,11 +65,16 @@ class AntPhase:
         motion = self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
         return identity, motion, shape_loss(self.ant.shape(motion, None), batch.shape_BTP2, batch.mask_BT)
 
-    def generate(self, batch: Batch) -> tuple[Tensor, Tensor, Batch]:
-        """Neutral frames (e = 0) at the rendered times, L_shape at all, and the batch at the rendered times."""
+    def generate(self, batch: Batch, real_points: bool = False) -> tuple[Tensor, Tensor, Batch]:
+        """Neutral frames (e = 0) at the rendered times, L_shape at all, and the batch at the rendered times.
+
+        `real_points`: they are drawn at the landmarks of the real frames, not at those that m implies.
+        """
         identity, motion, shape = self.motion(batch)
         shown = batch.rendered()
-        return self.ant.render(identity, batch.at_rendered(motion), shown.pose_BTP2, None), shape, shown
+        deviation = shown.shape_BTP2 if real_points else None
+        frames = self.ant.render(identity, batch.at_rendered(motion), shown.pose_BTP2, None, deviation)
+        return frames, shape, shown
 
     def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
         """Steps of L_shape alone: nothing is rendered, so each costs a fraction of a full step. CHOSEN.
@@ -88,7 +93,7 @@ class AntPhase:
 
     def step(self, batch: Batch, number: int) -> dict[str, float]:
         """One step of D (L_adv, Eq. 3), then one of ANT: 5 L_lip + 10 L_per + 5 L_adv (Eqs. 1, 2, 4) + L_shape."""
-        generated, shape, shown = self.generate(batch)
+        generated, shape, shown = self.generate(batch, self.real_points)
         real, _ = critics_frames(shown, self.critics.real)
         fake = sample_frames(generated, shown.mask_BT)
         loss_d = discriminator_loss(self.critic(real), self.critic(fake.detach()), self.critics.form)

@@ -49,7 +49,7 @@ class EraPhase:
         device = config.compute.device
         self.p_zero_emotion = config.era.p_zero_emotion
         self.loss, self.critics = config.loss, config.critics
-        self.frozen_ant = config.era.ant == "frozen"
+        self.frozen_ant, self.real_points = config.era.ant == "frozen", config.loss.drawn_at == "real"
         self.lr_warmup, self.lr_motion = config.era.lr_warmup, config.era.lr_motion
         self.era_weights, self.backbone_weights = era_weights(config.loss), backbone_weights(config.loss)
         self.reconstruction = reconstruction.to(device)
@@ -91,12 +91,16 @@ class EraPhase:
         identity = self.ant.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
         return identity, self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
 
-    def generate(self, batch: Batch, e_BTD: Tensor) -> tuple[Tensor, Tensor, Batch]:
-        """Frames with emotion e at the rendered times, L_shape at all, and the batch at the rendered times."""
+    def generate(self, batch: Batch, e_BTD: Tensor, real_points: bool = False) -> tuple[Tensor, Tensor, Batch]:
+        """Frames with emotion e at the rendered times, L_shape at all, and the batch at the rendered times.
+
+        `real_points`: they are drawn at the landmarks of the real frames, not at those that m and e imply.
+        """
         identity, motion = self.motion(batch)
         shape = shape_loss(self.ant.shape(motion, e_BTD), batch.shape_BTP2, batch.mask_BT)
         shown, motion, e = batch.rendered(), batch.at_rendered(motion), batch.at_rendered(e_BTD)
-        return self.ant.render(identity, motion, shown.pose_BTP2, e), shape, shown
+        deviation = shown.shape_BTP2 if real_points else None
+        return self.ant.render(identity, motion, shown.pose_BTP2, e, deviation), shape, shown
 
     def hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """e of each frame, and what of it drives the face.
@@ -115,7 +119,7 @@ class EraPhase:
     def step(self, batch: Batch, number: int) -> dict[str, float]:
         """One step of D and D_E (a), of F, theta and phi on real frames (b), of ANT and E_E (c)."""
         e, driving = self.hear(batch)
-        generated, shape, shown = self.generate(batch, driving)
+        generated, shape, shown = self.generate(batch, driving, self.real_points)
         fake = sample_frames(generated, shown.mask_BT)
 
         loss_d, loss_de = self._critics_losses(shown, fake.detach())

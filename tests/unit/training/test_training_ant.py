@@ -103,6 +103,21 @@ def test_generates_neutral_frames(student_file, batch):
     assert torch.equal(first, phase.generate(batch)[0])
 
 
+def test_pictures_may_be_drawn_at_the_real_landmarks(student_file, batch):
+    """Then the losses of pictures say nothing to the way from voice to landmarks, and L_shape alone does."""
+    phase = make(student_file, {"loss": {"drawn_at": "real"}, "model": {"dropout": 0.0}})
+    frames, shape, _ = phase.generate(batch, phase.real_points)
+    frames.sum().backward(retain_graph=True)
+    assert phase.ant.shape_motion.weight.grad is None
+    shape.backward()
+    assert phase.ant.shape_motion.weight.grad.abs().sum() > 0
+    torch.nn.init.normal_(phase.ant.shape_motion.weight)
+    assert torch.equal(phase.generate(batch, phase.real_points)[0], frames)
+    moved = phase.generate(replace(batch, shape_BTP2=batch.shape_BTP2 + 0.1), phase.real_points)[0]
+    assert not torch.allclose(moved, frames)
+    assert not torch.allclose(phase.generate(batch)[0], frames)  # as synthesis draws
+
+
 def test_renders_some_times_of_a_long_window(student_file, batch):
     """What is rendered at a time is what the whole window's motion says there, beside the target of that time."""
     phase = make(student_file, {"model": {"dropout": 0.0}})

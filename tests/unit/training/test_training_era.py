@@ -185,6 +185,25 @@ def test_every_judgement_of_generated_frames_reaches_the_voice(student_file, bat
     assert gradients(phase.ant.generator) > 0
 
 
+@pytest.mark.parametrize(("drawn_at", "taught"), [("implied", True), ("real", False)])
+def test_landmarks_learn_from_pictures_only_where_these_are_drawn_at_them(student_file, batch, drawn_at, taught):
+    phase = make(student_file, {"loss": {"drawn_at": drawn_at}, "model": {"dropout": 0.0}})
+    for door in phase._doors():
+        torch.nn.init.normal_(door, std=0.1)
+    _, driving = phase.hear(batch)
+    frames, shape, shown = phase.generate(batch, driving, phase.real_points)
+    frames.sum().backward(retain_graph=True)
+    door = phase.ant.shape_emotion.weight
+    assert (door.grad is not None and door.grad.abs().sum() > 0) == taught
+    assert gradients(phase.emotion_encoder) > 0
+    shape.backward()
+    assert door.grad.abs().sum() > 0
+    if not taught:
+        identity, motion = phase.motion(batch)
+        at = batch.at_rendered(motion), shown.pose_BTP2, batch.at_rendered(driving)
+        torch.testing.assert_close(phase.ant.render(identity, *at, shown.shape_BTP2), frames, atol=1e-4, rtol=0)
+
+
 def test_metric_and_norm_shape_the_voice_and_decode_psi_alone(student_file, batch):
     for term, taught in (("metric", {"emotion_encoder"}), ("norm", {"emotion_encoder"}), ("decode", {"psi"})):
         phase = make(student_file)
@@ -196,7 +215,7 @@ def test_neutral_samples_run_with_zero_emotion_when_asked(student_file, batch, m
     phase = make(student_file, {"era": {"p_zero_emotion": 1.0}})
     given = []
     original = phase.generate
-    monkeypatch.setattr(phase, "generate", lambda b, e: (given.append(e.detach()), original(b, e))[1])
+    monkeypatch.setattr(phase, "generate", lambda b, e, *at: (given.append(e.detach()), original(b, e, *at))[1])
     phase.step(batch, 0)
     silent = (given[0] == 0).all((1, 2))
     assert silent.tolist() == batch.neutral_B.tolist()
