@@ -60,7 +60,7 @@ def test_the_judge_is_written_and_reads_what_it_was_fitted_on(store, tmp_path):
     read = read_judge(tmp_path / "judge.parquet", 25)
     clip, shape = store["bob/happy-0.mp4"], store.shape("bob")
     (va, shown), (va_made, shown_made) = (j(clip.landmarks_TP2, shape) for j in (read, made))
-    np.testing.assert_array_equal(va, va_made)
+    np.testing.assert_allclose(va, va_made, atol=1e-9)  # sums of other memory layouts round otherwise
     assert shown == shown_made
     clips = [store[clip_id] for clip_id in store.ids("train")]  # validation lacks some of their emotions
     found = [read(c.landmarks_TP2, store.shape(c.speaker_id)) for c in clips]

@@ -140,7 +140,9 @@ def test_noise_is_drawn_for_the_whole_batch():
         with patch("count", return_value=4), patch("rank", return_value=rank):
             torch.manual_seed(1)
             with processes.Rowwise():
-                assert torch.equal(layer(x[processes.share(4, "batch_size")]), whole[rank : rank + 1])
+                own = layer(x[processes.share(4, "batch_size")])
+            # One dropped number too many would be far off; how few rows are multiplied is a matter of rounding.
+            torch.testing.assert_close(own, whole[rank : rank + 1], atol=1e-5, rtol=0)
             assert torch.equal(torch.rand(1), after)
 
 
