@@ -15,7 +15,7 @@ from eap.data.pose import LANDMARK_SCALE_PX, RIGID
 
 REACH = 0.1
 """How far a landmark pulls (to half at 0.97 of it), in units of half the picture: about a quarter of a mouth."""
-RIDGE = 1e-3
+RIDGE = 0.03
 """Landmarks that coincide (a shut mouth's inner lips) with different displacements are met half-way, not torn."""
 CHUNK = 1 << 18
 """Distances computed at once: what stays in a core's cache is done five times as fast."""
