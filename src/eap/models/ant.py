@@ -165,6 +165,7 @@ class ANT(nn.Module):
         """Frames ``[B, T, 3, H, W]`` from motion and emotion e ``[B, T, d_e]`` (None: e = 0, neutral).
 
         `deviation_BTP2` says how far landmarks lie from the neutral shape; None: as motion and emotion imply (`shape`).
+        Warps other than ``landmarks`` draw at none.
         """
         b, t = motion_BTD.shape[:2]
         style = self.style_motion(motion_BTD)

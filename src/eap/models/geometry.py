@@ -96,8 +96,7 @@ def landmark_flow(source_NP2: Tensor, driving_NP2: Tensor, transform_N23: Tensor
 def pull(distance: Tensor) -> Tensor:
     """A landmark's pull at a distance: Matern's function of smoothness 3/2, positive definite (ADR 41).
 
-    A function with a cusp kinks brows and lids at every landmark, and one that reaches further drags along what does
-    not move.
+    With a cusp instead, or with twice the reach, less of an emotion is read in warped faces.
     """
     scaled = 3**0.5 / REACH * distance
     return (1 + scaled) * torch.exp(-scaled)

@@ -177,10 +177,10 @@ class EraPhase:
             shown_va, shown_class = self.theta(features), self.phi(features)
         terms["inten"] = terms["inten"] + self.intensity_loss(shown_va, shown)
         terms["cls"] = terms["cls"] + classification_loss(shown_class, shown.emotion_B, shown.mask_BT)
-        terms["metric"] = self.metric_loss(e, seen, batch, shown)
+        terms["metric"] = self._metric(e, seen, batch, shown)
         return terms
 
-    def metric_loss(self, e: Tensor, seen: Tensor, batch: Batch, shown: Batch) -> Tensor:
+    def _metric(self, e: Tensor, seen: Tensor, batch: Batch, shown: Batch) -> Tensor:
         """L_metric between the voices' embeddings and F's features of the faces, over all processes' rows."""
         pooled = pool_embeddings(e, batch.mask_BT), pool_embeddings(seen, shown.mask_BT)
         paired = gathered(*pooled, batch.emotion_B, ~batch.neutral_B)
@@ -207,9 +207,7 @@ class EraPhase:
     def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
         """Steps that render nothing: the voice's terms with L_shape and L_metric, and F, theta, phi on real frames.
 
-        CHOSEN (ADR 21).
-
-        What emotion does to ANT's landmarks (H_e) is learnt. ANT itself rests, unless `era.lr_motion` lets its way from
+        CHOSEN (ADR 21, 41). What emotion does to ANT's landmarks (H_e) is learnt. ANT itself rests, unless `era.lr_motion` lets its way from
         voice to landmarks get used to emotional voices (ADR 26).
         """
         era = (self.emotion_encoder, self.backbone, self.theta, self.phi, self.psi, self.ant.shape_emotion)
@@ -240,7 +238,7 @@ class EraPhase:
         terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
         shown = batch.rendered()
         seen_terms, features = self._seen(shown)
-        terms["metric"] = self.metric_loss(e, features, batch, shown)
+        terms["metric"] = self._metric(e, features, batch, shown)
         heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
         seen, seen_values = weighted_sum(seen_terms, self.backbone_weights)
         return heard + seen, values | {f"real_{k}": v for k, v in seen_values.items()}

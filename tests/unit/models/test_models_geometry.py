@@ -13,6 +13,7 @@ from tiny_data import landmarks
 from eap.data.pose import pose_only_landmarks, to_canonical
 from eap.models import geometry
 from eap.models.geometry import (
+    NOTHING,
     REACH,
     copied_share,
     driving_landmarks,
@@ -145,6 +146,25 @@ def test_an_opening_mouth_is_not_copied():
         share = copied_share(guide_maps(driving, landmark_flow(source, driving, SAME, side)))[0, 0]
         assert at_mouth[0] <= share[y, x] <= at_mouth[1]
         assert share[:8].min() > 0.9  # above the face
+
+
+def test_a_closing_mouth_folds_no_skin():
+    """The shut inner lips coincide, and their displacements are opposite: the ridge keeps the flow's area positive."""
+    shut = to_grid(torch.from_numpy(POINTS[:1])).clone()
+    shut[:, [67, 66, 65]] = shut[:, [61, 62, 63]] + torch.tensor([0.0, 0.01])
+    opened = shut.clone()
+    opened[:, [67, 66, 65, *range(55, 60), *range(5, 12)], 1] += 0.1
+    flow = landmark_flow(opened, shut, SAME, 64)
+    dx, dy = torch.gradient(flow, spacing=2 / 64, dim=(2, 1))
+    assert (dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]).min() > 0.2
+
+
+def test_membership_is_exactly_nothing_away_from_a_part():
+    """No tail of numbers too small for a CPU: each share is 0, or at least NOTHING."""
+    driving = to_grid(torch.from_numpy(POINTS[:1]))
+    parts = guide_maps(driving, landmark_flow(driving, driving, SAME, 64))[0, :3]
+    assert (parts == 0).float().mean() > 0.5
+    assert parts[parts > 0].min() >= NOTHING
 
 
 def test_the_mouths_share_reaches_a_little_beyond_the_lips():

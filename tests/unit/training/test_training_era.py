@@ -149,6 +149,18 @@ def test_warm_up_renders_nothing_and_leaves_ant_alone(student_file, batch):
     assert phase.ant.training
 
 
+def test_warm_up_pulls_voices_towards_faces(student_file, batch):
+    """L_metric is a term of it: without the weight of that, E_E's gradient is another."""
+    found = {}
+    for weight in (5, 0):
+        phase = make(student_file, {"model": {"dropout": 0.0}, "loss": {"metric": weight}})
+        loss, values = phase._warm_up_losses(batch)
+        assert values["metric"] > 0
+        loss.backward()
+        found[weight] = [p.grad for p in phase.emotion_encoder.parameters()]
+    assert any(not torch.equal(a, b) for a, b in zip(found[5], found[0], strict=True))
+
+
 def test_step_c_generated_frames_teach_neither_f_nor_theta_nor_phi(student_file, batch):
     """theta's and phi's gradients are exactly those of the voice's two terms; F has none."""
     phase = make(student_file)
