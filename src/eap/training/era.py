@@ -207,8 +207,8 @@ class EraPhase:
     def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
         """Steps that render nothing: the voice's terms with L_shape and L_metric, and F, theta, phi on real frames.
 
-        CHOSEN (ADR 21, 41). What emotion does to ANT's landmarks (H_e) is learnt. ANT itself rests, unless `era.lr_motion` lets its way from
-        voice to landmarks get used to emotional voices (ADR 26).
+        CHOSEN (ADR 21, 41). What emotion does to ANT's landmarks (H_e) is learnt. ANT itself rests, unless
+        `era.lr_motion` lets its way from voice to landmarks get used to emotional voices (ADR 26).
         """
         era = (self.emotion_encoder, self.backbone, self.theta, self.phi, self.psi, self.ant.shape_emotion)
         groups = [{"params": [p for module in era for p in module.parameters()], "lr": self.lr_warmup}]
