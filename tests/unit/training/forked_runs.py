@@ -2,7 +2,7 @@
 
 ``python forked_runs.py JOBS`` with JSON ``{name: job}``; a job has the ``stage``, its ``config`` (sections), ``files``
 (keyword arguments of the stage's function; ``losses`` alone: a few steps on noise instead), ``kills`` and
-``processes``. Prints, by name, whether each kill met its run. One script runs all jobs, since importing torch takes
+``processes``; with ``double`` it trains in double precision. Prints, by name, whether each kill met its run. One script runs all jobs, since importing torch takes
 longer than they do, and it never trains itself, since autograd does not survive a fork.
 """
 
@@ -16,12 +16,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from eap.config import load_stage
+from eap.data.batch import Batch
 from eap.data.layout import PreparedData
 from eap.seeding import seed_everything
 from eap.stage import no_log
@@ -68,7 +70,23 @@ def steps_on_noise(job: dict[str, Any]) -> None:
             Path(job["files"]["losses"]).write_text(json.dumps({"losses": losses, "weights": sums}))
 
 
+def in_double_precision() -> None:
+    """For this process: networks and batches, so that two runs differ by more than rounding or not at all."""
+    torch.set_default_dtype(torch.float64)
+    original = Batch.to
+
+    def to(batch: Batch, device: str | torch.device) -> Batch:
+        moved = original(batch, device)
+        values = {field.name: getattr(moved, field.name) for field in fields(moved)}
+        floats = {k: v.double() for k, v in values.items() if isinstance(v, torch.Tensor) and v.is_floating_point()}
+        return replace(moved, **floats)
+
+    Batch.to = to
+
+
 def run_stage(job: dict[str, Any]) -> None:
+    if job["double"]:
+        in_double_precision()
     files = {name: Path(path) for name, path in job["files"].items()}
     files["data"] = PreparedData(files["data"])
     seed = {"seed": 0} if job["stage"] in ("train-ant", "train-era") else {}
