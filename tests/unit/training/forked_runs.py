@@ -2,8 +2,9 @@
 
 ``python forked_runs.py JOBS`` with JSON ``{name: job}``; a job has the ``stage``, its ``config`` (sections), ``files``
 (keyword arguments of the stage's function; ``losses`` alone: a few steps on noise instead), ``kills`` and
-``processes``; with ``double`` it trains in double precision. Prints, by name, whether each kill met its run. One script runs all jobs, since importing torch takes
-longer than they do, and it never trains itself, since autograd does not survive a fork.
+``processes``; with ``double`` it trains in double precision. Prints, by name, whether each kill met its run. One script
+runs all jobs, since importing torch takes longer than they do, and it never trains itself, since autograd does not
+survive a fork.
 """
 
 from __future__ import annotations
