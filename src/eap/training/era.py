@@ -25,6 +25,7 @@ from eap.losses.metric import contrastive_loss, metric_loss, pool_embeddings
 from eap.losses.objective import backbone_weights, era_weights, weighted_sum
 from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
+from eap.models.era import ShapeBackbone
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
@@ -59,7 +60,11 @@ class EraPhase:
         era = {name: module.to(device) for name, module in build_era(config).items()}
         self.emotion_encoder, self.backbone = era["emotion_encoder"], era["backbone"]
         self.theta, self.phi, self.psi = era["theta"], era["phi"], era["psi"]
-        self.modules = {"ant": self.ant, **era, "critic": self.critic, "emotion_critic": self.emotion_critic}
+        reads = (
+            {"shape_backbone": ShapeBackbone(config.model.d_emotion).to(device)} if config.loss.read_landmarks else {}
+        )
+        self.shape_backbone = reads.get("shape_backbone")
+        self.modules = {"ant": self.ant, **era, **reads, "critic": self.critic, "emotion_critic": self.emotion_critic}
         self.optimizers = self._optimizers(config)
         averaged = ["ant", "emotion_encoder", "theta", "psi"]
         self.updates = Updates(config.engine, device, self.modules, list(reconstruction.children()), averaged)
@@ -77,10 +82,14 @@ class EraPhase:
             own["ant"] = Adam(rest, era.lr_ant, betas)
         return own | {
             "emotion": Adam(emotion, era.lr_emotion, betas),
-            "backbone": Adam(self.backbone.parameters(), era.lr_backbone, betas),
+            "backbone": Adam([p for module in self._backbones() for p in module.parameters()], era.lr_backbone, betas),
             "heads": Adam([*self.theta.parameters(), *self.phi.parameters()], era.lr_heads, betas),
             "critics": Adam([*self.critic.parameters(), *self.emotion_critic.parameters()], era.lr_emotion, betas),
         }
+
+    def _backbones(self) -> list[nn.Module]:
+        """Who reads emotion from a face: from its picture, and from its landmarks."""
+        return [self.backbone] if self.shape_backbone is None else [self.backbone, self.shape_backbone]
 
     def _doors(self) -> list[nn.Parameter]:
         """What lets emotion into ANT: W_e and H_e."""
@@ -92,15 +101,15 @@ class EraPhase:
         return identity, self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
 
     def generate(self, batch: Batch, e_BTD: Tensor, real_points: bool = False) -> tuple[Tensor, Tensor, Batch]:
-        """Frames with emotion e at the rendered times, L_shape at all, and the batch at the rendered times.
+        """Frames with emotion e at the rendered times, implied landmarks at all, and the batch at the rendered times.
 
         `real_points`: they are drawn at the landmarks of the real frames, not at those that m and e imply.
         """
         identity, motion = self.motion(batch)
-        shape = shape_loss(self.ant.shape(motion, e_BTD), batch.shape_BTP2, batch.mask_BT)
+        implied = self.ant.shape(motion, e_BTD)
         shown, motion, e = batch.rendered(), batch.at_rendered(motion), batch.at_rendered(e_BTD)
         deviation = shown.shape_BTP2 if real_points else None
-        return self.ant.render(identity, motion, shown.pose_BTP2, e, deviation), shape, shown
+        return self.ant.render(identity, motion, shown.pose_BTP2, e, deviation), implied, shown
 
     def hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """e of each frame, and what of it drives the face.
@@ -119,14 +128,13 @@ class EraPhase:
     def step(self, batch: Batch, number: int) -> dict[str, float]:
         """One step of D and D_E (a), of F, theta and phi on real frames (b), of ANT and E_E (c)."""
         e, driving = self.hear(batch)
-        generated, shape, shown = self.generate(batch, driving, self.real_points)
+        generated, implied, shown = self.generate(batch, driving, self.real_points)
         fake = sample_frames(generated, shown.mask_BT)
 
         loss_d, loss_de = self._critics_losses(shown, fake.detach())
         self.updates.optimise(loss_d + loss_de, self.optimizers["critics"])
-        backbone_values, seen = self._backbone_step(shown)
-        terms = self._terms(batch, shown, e, generated, fake, seen)
-        terms["shape"] = shape
+        backbone_values, seen = self._backbone_step(batch)
+        terms = self._terms(batch, shown, e, implied, generated, fake, seen)
         total, values = weighted_sum(terms, self.era_weights)
         logged = {
             "total": total.item(), **values, **{f"real_{k}": v for k, v in backbone_values.items()},
@@ -146,14 +154,24 @@ class EraPhase:
         loss_de = emotion_discriminator_loss(*judged, batch.emotion_B, real_emotion, form)
         return loss_d, loss_de
 
-    def _seen(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """L_inten and L_cls on real frames, and F's features of them."""
-        seen = self.features(batch.target_BRCHW)
-        terms = {
-            "inten": self.intensity_loss(self.theta(seen), batch),
-            "cls": classification_loss(self.phi(seen), batch.emotion_B, batch.mask_BT),
+    def _emotion_terms(self, e_BTD: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """L_inten and L_cls of an embedding, be it heard or seen."""
+        return {
+            "inten": self.intensity_loss(self.theta(e_BTD), batch),
+            "cls": classification_loss(self.phi(e_BTD), batch.emotion_B, batch.mask_BT),
         }
-        return terms, seen
+
+    def _seen(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """L_inten and L_cls on real frames (and real landmarks), and F's features of the frames."""
+        shown = batch.rendered()
+        seen = self.features(shown.target_BRCHW)
+        return added(self._emotion_terms(seen, shown), self._read(batch, batch.shape_BTP2)), seen
+
+    def _read(self, batch: Batch, deviation_BTP2: Tensor) -> dict[str, Tensor]:
+        """L_inten and L_cls of landmarks, where they are asked for (`loss.read_landmarks`)."""
+        if self.shape_backbone is None:
+            return {}
+        return self._emotion_terms(self.shape_backbone(deviation_BTP2), batch)
 
     def _backbone_step(self, batch: Batch) -> tuple[dict[str, float], Tensor]:
         """(b) ``10 L_inten + 5 L_cls`` on real frames; returns the values and F's features of them, without graph."""
@@ -163,20 +181,19 @@ class EraPhase:
         return values, seen.detach()
 
     def _terms(
-        self, batch: Batch, shown: Batch, e: Tensor, generated: Tensor, fake: Tensor, seen: Tensor
+        self, batch: Batch, shown: Batch, e: Tensor, implied: Tensor, generated: Tensor, fake: Tensor, seen: Tensor
     ) -> dict[str, Tensor]:
-        """(c) every term of ANT and E_E but L_shape.
+        """(c) every term of ANT and E_E.
 
         F, theta, phi are frozen on generated frames: they must not collude with G.
         """
         terms = self.reconstruction.terms(generated, shown) | self._heard(batch, e)
-        with frozen(self.critic, self.emotion_critic, self.backbone, self.theta, self.phi):
+        terms["shape"] = shape_loss(implied, batch.shape_BTP2, batch.mask_BT)
+        with frozen(self.critic, self.emotion_critic, *self._backbones(), self.theta, self.phi):
             terms["adv"] = generator_loss(self.critic(fake), self.critics.form)
             terms["e_adv"] = emotion_generator_loss(self.emotion_critic(fake), shown.emotion_B, self.critics.form)
-            features = self.features(generated)
-            shown_va, shown_class = self.theta(features), self.phi(features)
-        terms["inten"] = terms["inten"] + self.intensity_loss(shown_va, shown)
-        terms["cls"] = terms["cls"] + classification_loss(shown_class, shown.emotion_B, shown.mask_BT)
+            seen_terms = self._emotion_terms(self.features(generated), shown)
+            terms = added(terms, seen_terms, self._read(batch, implied))
         terms["metric"] = self._metric(e, seen, batch, shown)
         return terms
 
@@ -195,13 +212,10 @@ class EraPhase:
 
     def _heard(self, batch: Batch, e: Tensor) -> dict[str, Tensor]:
         """(c) terms of the voice's embeddings alone."""
-        heard_va = self.theta(e)
-        return {
-            "inten": self.intensity_loss(heard_va, batch),
-            "cls": classification_loss(self.phi(e), batch.emotion_B, batch.mask_BT),
+        return self._emotion_terms(e, batch) | {
             "norm": norm_loss(e, batch.va_BT2, batch.mask_BT, self.loss.intensity),
             # psi alone learns here: theta and e have objectives of their own.
-            "decode": decode_loss(self.psi(heard_va.detach()), e, batch.mask_BT),
+            "decode": decode_loss(self.psi(self.theta(e).detach()), e, batch.mask_BT),
         }
 
     def warm_up(self, draw: Callable[[int], Batch], steps: int, checkpoint: Checkpoint | None, every: int) -> None:
@@ -210,7 +224,8 @@ class EraPhase:
         CHOSEN (ADR 21, 41). What emotion does to ANT's landmarks (H_e) is learnt. ANT itself rests, unless
         `era.lr_motion` lets its way from voice to landmarks get used to emotional voices (ADR 26).
         """
-        era = (self.emotion_encoder, self.backbone, self.theta, self.phi, self.psi, self.ant.shape_emotion)
+        heads = (self.theta, self.phi, self.psi)
+        era = (self.emotion_encoder, *self._backbones(), *heads, self.ant.shape_emotion)
         groups = [{"params": [p for module in era for p in module.parameters()], "lr": self.lr_warmup}]
         if self.lr_motion:
             resting = {id(p) for p in self.ant.identity_token.parameters()}  # who speaks is no news
@@ -234,10 +249,12 @@ class EraPhase:
             identity = self.ant.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
         with torch.set_grad_enabled(self.lr_motion > 0):
             motion = self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
+        implied, shown = self.ant.shape(motion, driving), batch.rendered()
         terms = self._heard(batch, e)
-        terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
-        shown = batch.rendered()
-        seen_terms, features = self._seen(shown)
+        terms["shape"] = shape_loss(implied, batch.shape_BTP2, batch.mask_BT)
+        with frozen(*self._backbones(), self.theta, self.phi):
+            terms = added(terms, self._read(batch, implied))
+        seen_terms, features = self._seen(batch)
         terms["metric"] = self._metric(e, features, batch, shown)
         heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
         seen, seen_values = weighted_sum(seen_terms, self.backbone_weights)
@@ -260,13 +277,19 @@ class EraPhase:
         rows = []
         for batch in batches:
             e = self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
-            generated, shape, shown = self.generate(batch, e)
-            terms = self.reconstruction.terms(generated, shown) | {"shape": shape}
-            terms["inten"] = self.intensity_loss(self.theta(e), batch)
-            terms["cls"] = classification_loss(self.phi(e), batch.emotion_B, batch.mask_BT)
+            generated, implied, shown = self.generate(batch, e)
+            terms = self.reconstruction.terms(generated, shown)
+            terms["shape"] = shape_loss(implied, batch.shape_BTP2, batch.mask_BT)
+            terms |= self._emotion_terms(e, batch)
             rows.append({name: term.item() for name, term in terms.items()})
         self.ant.train()
         return {term: sum(row[term] for row in rows) / len(rows) for term in rows[0]}
+
+
+def added(*parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Terms of all parts; those of one name are added up."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: torch.stack([part[name] for part in parts if name in part]).sum() for name in names}
 
 
 def train_era(

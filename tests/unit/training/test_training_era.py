@@ -16,6 +16,7 @@ from eap.data.windows import WindowSampler
 from eap.losses.classification import classification_loss
 from eap.losses.intensity import va_loss
 from eap.losses.objective import ERA_TERMS
+from eap.losses.shape import shape_loss
 from eap.schemas import read_table
 from eap.stage import StageError, no_log
 from eap.training.build import load_student
@@ -64,9 +65,9 @@ def generated_terms(phase, batch):
     for door in phase._doors():
         torch.nn.init.normal_(door, std=0.1)
     e = phase.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
-    generated, shape, shown = phase.generate(batch, e)
+    generated, implied, shown = phase.generate(batch, e, phase.real_points)
     fake = sample_frames(generated, shown.mask_BT)
-    return e, phase._terms(batch, shown, e, generated, fake, phase._seen(shown)[1].detach()) | {"shape": shape}
+    return e, phase._terms(batch, shown, e, implied, generated, fake, phase._seen(batch)[1].detach())
 
 
 def gradients(module):
@@ -138,7 +139,7 @@ def test_warm_up_renders_nothing_and_leaves_ant_alone(student_file, batch):
 
     def shape():
         e = phase.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
-        return phase.generate(batch, e)[1].item()
+        return shape_loss(phase.generate(batch, e)[1], batch.shape_BTP2, batch.mask_BT).item()
 
     start = shape()
     phase.warm_up(lambda number: batch, 40, None, 100)
@@ -203,17 +204,48 @@ def test_landmarks_learn_from_pictures_only_where_these_are_drawn_at_them(studen
     for door in phase._doors():
         torch.nn.init.normal_(door, std=0.1)
     _, driving = phase.hear(batch)
-    frames, shape, shown = phase.generate(batch, driving, phase.real_points)
+    frames, implied, shown = phase.generate(batch, driving, phase.real_points)
     frames.sum().backward(retain_graph=True)
     door = phase.ant.shape_emotion.weight
     assert (door.grad is not None and door.grad.abs().sum() > 0) == taught
     assert gradients(phase.emotion_encoder) > 0
-    shape.backward()
+    shape_loss(implied, batch.shape_BTP2, batch.mask_BT).backward()
     assert door.grad.abs().sum() > 0
     if not taught:
         identity, motion = phase.motion(batch)
         at = batch.at_rendered(motion), shown.pose_BTP2, batch.at_rendered(driving)
         torch.testing.assert_close(phase.ant.render(identity, *at, shown.shape_BTP2), frames, atol=1e-4, rtol=0)
+
+
+def test_emotion_is_asked_of_implied_landmarks_only_where_that_is_wanted(student_file, batch):
+    """Drawn at real landmarks, pictures teach none; L_inten and L_cls of the landmarks themselves do."""
+    for wanted in (False, True):
+        loss = {"drawn_at": "real", "read_landmarks": wanted}
+        phase = make(student_file, {"loss": loss, "model": {"dropout": 0.0}})
+        assert ("shape_backbone" in phase.modules) == wanted
+        for term in ("inten", "cls"):
+            phase.ant.zero_grad(set_to_none=True)
+            generated_terms(phase, batch)[1][term].backward()
+            grad = phase.ant.shape_emotion.weight.grad
+            assert (grad is not None and grad.abs().sum() > 0) == wanted
+    assert gradients(phase.shape_backbone) == 0
+
+
+@pytest.mark.parametrize("part", ["warm-up", "b"])
+def test_who_reads_landmarks_learns_from_real_ones_alone(student_file, batch, part):
+    """Its gradient is that of L_inten and L_cls of the real landmarks, whatever ANT implies."""
+    phase = make(student_file, {"loss": {"read_landmarks": True}})
+    if part == "b":
+        phase._backbone_step(batch)
+    else:
+        phase._warm_up_losses(batch)[0].backward()
+    found = [p.grad.clone() for p in phase.shape_backbone.parameters()]
+    again = make(student_file, {"loss": {"read_landmarks": True}})
+    read = again.shape_backbone(batch.shape_BTP2)
+    loss = 10 * va_loss(again.theta(read), batch.va_BT2, batch.mask_BT)
+    (loss + 5 * classification_loss(again.phi(read), batch.emotion_B, batch.mask_BT)).backward()
+    for grad, parameter in zip(found, again.shape_backbone.parameters(), strict=True):
+        torch.testing.assert_close(grad, parameter.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_metric_and_norm_shape_the_voice_and_decode_psi_alone(student_file, batch):
