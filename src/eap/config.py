@@ -311,9 +311,9 @@ class LossConfig(Section):
         description="landmarks at which pictures are drawn in training: those that motion and emotion imply, so that "
         "losses of pictures teach these, too; or the real frames' own, so that L_shape alone does"
     )
-    read_landmarks: bool = Field(
-        description="L_inten and L_cls are asked of implied landmarks, too, as a small network reads them that learns "
-        "from real ones; false: of voices and pictures alone"
+    judged_at: Literal["drawn", "implied"] = Field(
+        description="landmarks at which those pictures are drawn that L_inten, L_cls and L_e-adv judge: where all are "
+        "drawn, or the implied ones, so that emotion alone teaches these beside L_shape"
     )
     margin: PositiveFloat = Field(description="margin of L_metric, form `triplet`")
     temperature: PositiveFloat = Field(description="of L_metric, form `contrastive`")

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eap.models.ant import N_POINTS, SHAPE_SCALE
 from eap.models.layers import SequenceEncoder
 
 
@@ -72,24 +71,6 @@ class VABackbone(nn.Module):
         """Features of each frame; a 4 x 4 grid is kept, since expression is a matter of place."""
         x = F.adaptive_avg_pool2d(self.convolutions(frames_NCHW), 4)
         return self.project(x.flatten(1))
-
-
-class ShapeBackbone(nn.Module):
-    """F for landmarks: how far they lie from the person's neutral shape to features (CHOSEN, ADR 42).
-
-    ``[..., 68, 2] -> f [..., d_e]``, canonical units.
-    """
-
-    def __init__(self, d_emotion: int) -> None:
-        super().__init__()
-        width = 4 * d_emotion
-        self.layers = nn.Sequential(
-            nn.Linear(2 * N_POINTS, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, d_emotion)
-        )
-
-    def forward(self, deviation_BTP2: Tensor) -> Tensor:
-        """Features of each frame."""
-        return self.layers(deviation_BTP2.flatten(-2) / SHAPE_SCALE)
 
 
 class Regressor(nn.Module):

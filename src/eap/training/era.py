@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,6 @@ from eap.losses.metric import contrastive_loss, metric_loss, pool_embeddings
 from eap.losses.objective import backbone_weights, era_weights, weighted_sum
 from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
-from eap.models.era import ShapeBackbone
 from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
@@ -43,6 +42,19 @@ from eap.training.updates import Updates
 VALIDATION_BATCHES = 4
 
 
+class Drawn(NamedTuple):
+    """What ANT makes of a batch."""
+
+    frames: Tensor
+    """``[B, R, 3, H, W]``, for L_lip, L_per, L_adv and L_mouth."""
+    implied: Tensor
+    """Deviations of the landmarks at all times, ``[B, T, 68, 2]``."""
+    shown: Batch
+    """The batch at the rendered times."""
+    judged: Tensor
+    """Those whose emotion is judged: `frames`, or the same drawn at implied landmarks."""
+
+
 class EraPhase:
     """Networks and optimizers of the phase, and its three-part step."""
 
@@ -51,6 +63,7 @@ class EraPhase:
         self.p_zero_emotion = config.era.p_zero_emotion
         self.loss, self.critics = config.loss, config.critics
         self.frozen_ant, self.real_points = config.era.ant == "frozen", config.loss.drawn_at == "real"
+        self.judged_at_implied = self.real_points and config.loss.judged_at == "implied"
         self.lr_warmup, self.lr_motion = config.era.lr_warmup, config.era.lr_motion
         self.era_weights, self.backbone_weights = era_weights(config.loss), backbone_weights(config.loss)
         self.reconstruction = reconstruction.to(device)
@@ -60,11 +73,7 @@ class EraPhase:
         era = {name: module.to(device) for name, module in build_era(config).items()}
         self.emotion_encoder, self.backbone = era["emotion_encoder"], era["backbone"]
         self.theta, self.phi, self.psi = era["theta"], era["phi"], era["psi"]
-        reads = (
-            {"shape_backbone": ShapeBackbone(config.model.d_emotion).to(device)} if config.loss.read_landmarks else {}
-        )
-        self.shape_backbone = reads.get("shape_backbone")
-        self.modules = {"ant": self.ant, **era, **reads, "critic": self.critic, "emotion_critic": self.emotion_critic}
+        self.modules = {"ant": self.ant, **era, "critic": self.critic, "emotion_critic": self.emotion_critic}
         self.optimizers = self._optimizers(config)
         averaged = ["ant", "emotion_encoder", "theta", "psi"]
         self.updates = Updates(config.engine, device, self.modules, list(reconstruction.children()), averaged)
@@ -82,14 +91,10 @@ class EraPhase:
             own["ant"] = Adam(rest, era.lr_ant, betas)
         return own | {
             "emotion": Adam(emotion, era.lr_emotion, betas),
-            "backbone": Adam([p for module in self._backbones() for p in module.parameters()], era.lr_backbone, betas),
+            "backbone": Adam(self.backbone.parameters(), era.lr_backbone, betas),
             "heads": Adam([*self.theta.parameters(), *self.phi.parameters()], era.lr_heads, betas),
             "critics": Adam([*self.critic.parameters(), *self.emotion_critic.parameters()], era.lr_emotion, betas),
         }
-
-    def _backbones(self) -> list[nn.Module]:
-        """Who reads emotion from a face: from its picture, and from its landmarks."""
-        return [self.backbone] if self.shape_backbone is None else [self.backbone, self.shape_backbone]
 
     def _doors(self) -> list[nn.Parameter]:
         """What lets emotion into ANT: W_e and H_e."""
@@ -100,16 +105,21 @@ class EraPhase:
         identity = self.ant.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
         return identity, self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
 
-    def generate(self, batch: Batch, e_BTD: Tensor, real_points: bool = False) -> tuple[Tensor, Tensor, Batch]:
-        """Frames with emotion e at the rendered times, implied landmarks at all, and the batch at the rendered times.
+    def generate(self, batch: Batch, e_BTD: Tensor, training: bool = False) -> Drawn:
+        """Frames with emotion e at the rendered times, drawn at the landmarks that m and e imply.
 
-        `real_points`: they are drawn at the landmarks of the real frames, not at those that m and e imply.
+        `training`: as the losses want them (`loss.drawn_at`, `loss.judged_at`).
         """
         identity, motion = self.motion(batch)
         implied = self.ant.shape(motion, e_BTD)
         shown, motion, e = batch.rendered(), batch.at_rendered(motion), batch.at_rendered(e_BTD)
-        deviation = shown.shape_BTP2 if real_points else None
-        return self.ant.render(identity, motion, shown.pose_BTP2, e, deviation), implied, shown
+        deviation = shown.shape_BTP2 if training and self.real_points else None
+        frames = self.ant.render(identity, motion, shown.pose_BTP2, e, deviation)
+        if training and self.judged_at_implied:
+            judged = self.ant.render(identity, motion, shown.pose_BTP2, e)
+        else:
+            judged = frames
+        return Drawn(frames, implied, shown, judged)
 
     def hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """e of each frame, and what of it drives the face.
@@ -128,13 +138,13 @@ class EraPhase:
     def step(self, batch: Batch, number: int) -> dict[str, float]:
         """One step of D and D_E (a), of F, theta and phi on real frames (b), of ANT and E_E (c)."""
         e, driving = self.hear(batch)
-        generated, implied, shown = self.generate(batch, driving, self.real_points)
-        fake = sample_frames(generated, shown.mask_BT)
+        drawn = self.generate(batch, driving, training=True)
+        fake, judged = self._fakes(drawn)
 
-        loss_d, loss_de = self._critics_losses(shown, fake.detach())
+        loss_d, loss_de = self._critics_losses(drawn.shown, fake.detach(), judged.detach())
         self.updates.optimise(loss_d + loss_de, self.optimizers["critics"])
-        backbone_values, seen = self._backbone_step(batch)
-        terms = self._terms(batch, shown, e, implied, generated, fake, seen)
+        backbone_values, seen = self._backbone_step(drawn.shown)
+        terms = self._terms(batch, e, drawn, fake, judged, seen)
         total, values = weighted_sum(terms, self.era_weights)
         logged = {
             "total": total.item(), **values, **{f"real_{k}": v for k, v in backbone_values.items()},
@@ -145,13 +155,20 @@ class EraPhase:
         self.updates.optimise(total, *steps)
         return logged
 
-    def _critics_losses(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def _fakes(self, drawn: Drawn) -> tuple[Tensor, Tensor]:
+        """A generated frame of each clip for D, and one for D_E; the same, unless emotion is judged elsewhere."""
+        fake = sample_frames(drawn.frames, drawn.shown.mask_BT)
+        if drawn.judged is drawn.frames:
+            return fake, fake
+        return fake, sample_frames(drawn.judged, drawn.shown.mask_BT)
+
+    def _critics_losses(self, batch: Batch, fake: Tensor, judged: Tensor) -> tuple[Tensor, Tensor]:
         """(a) L_adv of D (Eq. 3) and L_e-adv of D_E (Eq. 5)."""
         real, real_emotion = critics_frames(batch, self.critics.real)
         form = self.critics.form
         loss_d = discriminator_loss(self.critic(real), self.critic(fake), form)
-        judged = self.emotion_critic(real), self.emotion_critic(fake)
-        loss_de = emotion_discriminator_loss(*judged, batch.emotion_B, real_emotion, form)
+        logits = self.emotion_critic(real), self.emotion_critic(judged)
+        loss_de = emotion_discriminator_loss(*logits, batch.emotion_B, real_emotion, form)
         return loss_d, loss_de
 
     def _emotion_terms(self, e_BTD: Tensor, batch: Batch) -> dict[str, Tensor]:
@@ -162,16 +179,9 @@ class EraPhase:
         }
 
     def _seen(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """L_inten and L_cls on real frames (and real landmarks), and F's features of the frames."""
-        shown = batch.rendered()
-        seen = self.features(shown.target_BRCHW)
-        return added(self._emotion_terms(seen, shown), self._read(batch, batch.shape_BTP2)), seen
-
-    def _read(self, batch: Batch, deviation_BTP2: Tensor) -> dict[str, Tensor]:
-        """L_inten and L_cls of landmarks, where they are asked for (`loss.read_landmarks`)."""
-        if self.shape_backbone is None:
-            return {}
-        return self._emotion_terms(self.shape_backbone(deviation_BTP2), batch)
+        """L_inten and L_cls on real frames, and F's features of them."""
+        seen = self.features(batch.target_BRCHW)
+        return self._emotion_terms(seen, batch), seen
 
     def _backbone_step(self, batch: Batch) -> tuple[dict[str, float], Tensor]:
         """(b) ``10 L_inten + 5 L_cls`` on real frames; returns the values and F's features of them, without graph."""
@@ -181,19 +191,21 @@ class EraPhase:
         return values, seen.detach()
 
     def _terms(
-        self, batch: Batch, shown: Batch, e: Tensor, implied: Tensor, generated: Tensor, fake: Tensor, seen: Tensor
+        self, batch: Batch, e: Tensor, drawn: Drawn, fake: Tensor, judged: Tensor, seen: Tensor
     ) -> dict[str, Tensor]:
         """(c) every term of ANT and E_E.
 
         F, theta, phi are frozen on generated frames: they must not collude with G.
         """
-        terms = self.reconstruction.terms(generated, shown) | self._heard(batch, e)
-        terms["shape"] = shape_loss(implied, batch.shape_BTP2, batch.mask_BT)
-        with frozen(self.critic, self.emotion_critic, *self._backbones(), self.theta, self.phi):
+        shown = drawn.shown
+        terms = self.reconstruction.terms(drawn.frames, shown) | self._heard(batch, e)
+        with frozen(self.critic, self.emotion_critic, self.backbone, self.theta, self.phi):
             terms["adv"] = generator_loss(self.critic(fake), self.critics.form)
-            terms["e_adv"] = emotion_generator_loss(self.emotion_critic(fake), shown.emotion_B, self.critics.form)
-            seen_terms = self._emotion_terms(self.features(generated), shown)
-            terms = added(terms, seen_terms, self._read(batch, implied))
+            terms["e_adv"] = emotion_generator_loss(self.emotion_critic(judged), shown.emotion_B, self.critics.form)
+            visible = self._emotion_terms(self.features(drawn.judged), shown)
+        for name, term in visible.items():
+            terms[name] = terms[name] + term
+        terms["shape"] = shape_loss(drawn.implied, batch.shape_BTP2, batch.mask_BT)
         terms["metric"] = self._metric(e, seen, batch, shown)
         return terms
 
@@ -224,8 +236,7 @@ class EraPhase:
         CHOSEN (ADR 21, 41). What emotion does to ANT's landmarks (H_e) is learnt. ANT itself rests, unless
         `era.lr_motion` lets its way from voice to landmarks get used to emotional voices (ADR 26).
         """
-        heads = (self.theta, self.phi, self.psi)
-        era = (self.emotion_encoder, *self._backbones(), *heads, self.ant.shape_emotion)
+        era = (self.emotion_encoder, self.backbone, self.theta, self.phi, self.psi, self.ant.shape_emotion)
         groups = [{"params": [p for module in era for p in module.parameters()], "lr": self.lr_warmup}]
         if self.lr_motion:
             resting = {id(p) for p in self.ant.identity_token.parameters()}  # who speaks is no news
@@ -249,12 +260,10 @@ class EraPhase:
             identity = self.ant.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
         with torch.set_grad_enabled(self.lr_motion > 0):
             motion = self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
-        implied, shown = self.ant.shape(motion, driving), batch.rendered()
         terms = self._heard(batch, e)
-        terms["shape"] = shape_loss(implied, batch.shape_BTP2, batch.mask_BT)
-        with frozen(*self._backbones(), self.theta, self.phi):
-            terms = added(terms, self._read(batch, implied))
-        seen_terms, features = self._seen(batch)
+        terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
+        shown = batch.rendered()
+        seen_terms, features = self._seen(shown)
         terms["metric"] = self._metric(e, features, batch, shown)
         heard, values = weighted_sum(terms, {name: self.era_weights[name] for name in terms})
         seen, seen_values = weighted_sum(seen_terms, self.backbone_weights)
@@ -264,9 +273,9 @@ class EraPhase:
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The frames it generates for a batch, and the real ones."""
         self.ant.eval()
-        generated, _, shown = self.generate(batch, self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT))
+        drawn = self.generate(batch, self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT))
         self.ant.train()
-        return generated, shown.target_BRCHW
+        return drawn.frames, drawn.shown.target_BRCHW
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
@@ -277,19 +286,13 @@ class EraPhase:
         rows = []
         for batch in batches:
             e = self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
-            generated, implied, shown = self.generate(batch, e)
-            terms = self.reconstruction.terms(generated, shown)
-            terms["shape"] = shape_loss(implied, batch.shape_BTP2, batch.mask_BT)
+            drawn = self.generate(batch, e)
+            terms = self.reconstruction.terms(drawn.frames, drawn.shown)
+            terms["shape"] = shape_loss(drawn.implied, batch.shape_BTP2, batch.mask_BT)
             terms |= self._emotion_terms(e, batch)
             rows.append({name: term.item() for name, term in terms.items()})
         self.ant.train()
         return {term: sum(row[term] for row in rows) / len(rows) for term in rows[0]}
-
-
-def added(*parts: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Terms of all parts; those of one name are added up."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    return {name: torch.stack([part[name] for part in parts if name in part]).sum() for name in names}
 
 
 def train_era(
