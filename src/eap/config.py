@@ -313,7 +313,7 @@ class LossConfig(Section):
     )
     judged_at: Literal["drawn", "implied"] = Field(
         description="landmarks at which those pictures are drawn that L_inten, L_cls and L_e-adv judge: where all are "
-        "drawn, or the implied ones, so that emotion alone teaches these beside L_shape"
+        "drawn; or the implied ones, so that, with `drawn_at: real`, emotion alone of all pictures' losses teaches them"
     )
     margin: PositiveFloat = Field(description="margin of L_metric, form `triplet`")
     temperature: PositiveFloat = Field(description="of L_metric, form `contrastive`")

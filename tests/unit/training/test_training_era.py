@@ -231,6 +231,25 @@ def test_pictures_drawn_at_real_landmarks_may_be_judged_at_implied_ones(student_
         assert taught == (judged_at == "implied" and term in ("inten", "cls", "e_adv")), term
 
 
+def test_d_sees_what_is_drawn_and_d_e_what_is_judged(student_file, batch, monkeypatch):
+    """The generated frames of a step's critics, and of F, where emotion is judged at other landmarks."""
+    phase = make(student_file, {"loss": {"drawn_at": "real", "judged_at": "implied"}})
+    made, seen = [], {"critic": [], "emotion_critic": [], "backbone": []}
+    original = phase.generate
+    monkeypatch.setattr(phase, "generate", lambda *of, **how: (made.append(original(*of, **how)), made[0])[1])
+    for name, found in seen.items():
+        phase.modules[name].register_forward_pre_hook(lambda _, given, found=found: found.append(given[0].detach()))
+    phase.step(batch, 0)
+    drawn = made[0]
+    assert not torch.equal(drawn.frames, drawn.judged)
+    for name, frames in (("critic", drawn.frames), ("emotion_critic", drawn.judged)):
+        _, *fakes = seen[name]  # real ones come first
+        assert len(fakes) == 2
+        for fake in fakes:
+            assert all((clip == one).flatten(1).all(1).any() for one, clip in zip(fake, frames, strict=True))
+    assert torch.equal(seen["backbone"][-1], drawn.judged.flatten(0, 1))
+
+
 def test_metric_and_norm_shape_the_voice_and_decode_psi_alone(student_file, batch):
     for term, taught in (("metric", {"emotion_encoder"}), ("norm", {"emotion_encoder"}), ("decode", {"psi"})):
         phase = make(student_file)
