@@ -38,6 +38,7 @@ from eap.schemas import write_table
 from eap.seeding import seed_everything
 from eap.stage import StageError, StageResult
 from eap.training.build import load_sync_expert
+from eap.training.processes import require_device
 from eap.training.sync_expert import embed_clip
 
 UNJUDGED = ("shifted",)
@@ -64,6 +65,7 @@ def score_controls(config: Any, data: PreparedData, sync: Path, faces: Path, out
     StageError
         If there is no test clip.
     """
+    require_device(config.compute.device)
     seed_everything(0, config.compute.threads)
     store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     chosen = choose_clips(store, config.evaluation.max_clips)

@@ -41,6 +41,7 @@ from eap.seeding import seed_everything
 from eap.stage import StageError, StageResult
 from eap.synthesis import Synthesizer
 from eap.training.build import load_sync_expert
+from eap.training.processes import require_device
 from eap.training.sync_expert import embed_clip
 
 VIDEO_VARIANTS = {"real": "real", "neutral": "neutral", "generated": "emotional"}
@@ -69,6 +70,7 @@ def evaluate(
     StageError
         If there is no test clip.
     """
+    require_device(config.compute.device)
     seed_everything(seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
     chosen = choose_clips(store, config.evaluation.max_clips)

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from eap.config import Config, ConfigError
+from eap.config import Config
 from eap.data.batch import Batch
 from eap.seeding import seed_everything
 from eap.training.ant import AntPhase
 from eap.training.build import build_student
 from eap.training.era import EraPhase
+from eap.training.processes import require_device
 from eap.training.reconstruction import build_reconstruction
 
 
@@ -46,8 +47,7 @@ def time_steps(config: Config) -> dict[str, Any]:
 
     Pre-trained weights cost what random ones cost, so random ones stand in and the result says so.
     """
-    if config.compute.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("compute.device: 'cuda', but torch sees no GPU; use --override compute.device=cpu")
+    require_device(config.compute.device)
     seed_everything(config.seeds[0], config.compute.threads)
     stand_in = config.perceptual.model_copy(update={"path": None})
     if config.perceptual.network == "vgg19":

@@ -84,7 +84,7 @@ def train_judge(
     config: Any, data: PreparedData, model: Path, history: Path, checkpoints: Path, log: Log
 ) -> StageResult:
     """Train the judge; part "validation" of its table is the training split, where the judge learns from validation."""
-    processes.require_one("train-judge")
+    processes.require_one("train-judge", config.compute.device)
     section, device = config.judge, config.compute.device
     seed_everything(section.seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)

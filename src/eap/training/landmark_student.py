@@ -77,7 +77,7 @@ def train_student(
     config: Any, data: PreparedData, model: Path, history: Path, checkpoints: Path, log: Log
 ) -> StageResult:
     """Train the student on the training split; report its error on the validation split in px at a 256 scale."""
-    processes.require_one("train-student")
+    processes.require_one("train-student", config.compute.device)
     section, device = config.student, config.compute.device
     seed_everything(section.seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)

@@ -40,6 +40,18 @@ def leads() -> bool:
     return rank() == 0
 
 
+def require_device(device: str) -> None:
+    """Refuse a GPU that torch does not see.
+
+    Raises
+    ------
+    StageError
+        If `device` is "cuda" and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise StageError("compute.device: 'cuda', but torch sees no GPU; run where one is, or set compute.device: cpu")
+
+
 @contextmanager
 def joined(device: str) -> Iterator[None]:
     """Inside, the processes that ``torchrun`` started know of each other; nothing happens without it.
@@ -49,8 +61,9 @@ def joined(device: str) -> Iterator[None]:
     Raises
     ------
     StageError
-        If there are more processes than GPUs.
+        If there is no GPU, or there are more processes than GPUs.
     """
+    require_device(device)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
@@ -66,14 +79,15 @@ def joined(device: str) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def require_one(stage: str) -> None:
-    """Refuse ``torchrun`` for a stage that takes one process.
+def require_one(stage: str, device: str) -> None:
+    """Refuse ``torchrun`` for a stage that takes one process, and a GPU that is not there.
 
     Raises
     ------
     StageError
-        If it was started as one of several.
+        If it was started as one of several, or `require_device` refuses `device`.
     """
+    require_device(device)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise StageError(
             f"{stage} runs in one process: start it without torchrun (train-ant and train-era take several)"

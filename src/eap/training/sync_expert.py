@@ -98,7 +98,7 @@ def _every_window(length: int) -> Tensor:
 
 def train_sync(config: Any, data: PreparedData, model: Path, history: Path, checkpoints: Path, log: Log) -> StageResult:
     """Train the expert on the training split; its held-out loss stands beside the loss of chance."""
-    processes.require_one("train-sync")
+    processes.require_one("train-sync", config.compute.device)
     section, device = config.sync, config.compute.device
     seed_everything(section.seed, config.compute.threads)
     store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES)

@@ -25,6 +25,7 @@ from eap.training.ant import AntPhase
 from eap.training.build import build_student
 from eap.training.precision import DTYPES
 from eap.training.prefetch import Prefetcher
+from eap.training.processes import require_device
 from eap.training.reconstruction import build_reconstruction
 
 Round = dict[str, float]
@@ -32,12 +33,13 @@ Round = dict[str, float]
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution of a step, by its shapes."""
+    """A convolution of a step, by its shapes; `weight` is (out, in / groups, height, width)."""
 
     weight: tuple[int, ...]
     inputs: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[int, ...]
+    groups: int
 
 
 def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
         ``flops_fraction_of_own_mix``: the same over all the step's convolutions; ``cpu_time``: both by the CPU time of
         the thread that steps, for machines whose cores others take too (null unless one thread computes).
     """
+    require_device(config.compute.device)
     seed_everything(config.seeds[0], config.compute.threads)
     device, section = config.compute.device, config.ant
     store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
@@ -134,7 +137,9 @@ def cost_of_step(step: Callable[[], Any]) -> tuple[int, dict[Convolution, int]]:
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Conv2d):
-            shape = Convolution(tuple(module.weight.shape), tuple(inputs[0].shape), module.stride, module.padding)
+            shape = Convolution(
+                tuple(module.weight.shape), tuple(inputs[0].shape), module.stride, module.padding, module.groups
+            )
             counts[shape] = counts.get(shape, 0) + 1
 
     hook = register_module_forward_hook(note)
@@ -178,7 +183,9 @@ def bare_loop(counts: Mapping[Convolution, int], device: str, precision: str) ->
 
 def _convolve_once(shape: Convolution, device: str, precision: str) -> Callable[[], None]:
     out, inner, *kernel = shape.weight
-    convolution = nn.Conv2d(inner, out, tuple(kernel), shape.stride, shape.padding).to(device)
+    convolution = nn.Conv2d(
+        inner * shape.groups, out, tuple(kernel), shape.stride, shape.padding, groups=shape.groups
+    ).to(device)
     x = torch.randn(shape.inputs, device=device, requires_grad=True)
 
     def autocast() -> AbstractContextManager[Any]:

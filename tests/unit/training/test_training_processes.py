@@ -163,11 +163,21 @@ def test_a_batch_that_cannot_be_shared_is_refused():
         processes.share(4, "ant.batch_size")
 
 
+@pytest.mark.parametrize("processes_env", ["1", "2"])
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch, processes_env):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setitem(os.environ, "WORLD_SIZE", processes_env)
+    for refused in (lambda: processes.require_one("train-sync", "cuda"), lambda: processes.joined("cuda").__enter__()):
+        with pytest.raises(StageError, match="torch sees no GPU; run where one is, or set"):
+            refused()
+
+
 def test_stages_of_one_process_refuse_torchrun(monkeypatch):
-    processes.require_one("train-sync")
+    processes.require_one("train-sync", "cpu")
     monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
     with pytest.raises(StageError, match="train-sync runs in one process"):
-        processes.require_one("train-sync")
+        processes.require_one("train-sync", "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setitem(os.environ, "LOCAL_RANK", "1")
     with pytest.raises(StageError, match=r"process 1 has no GPU \(1 found\)"), processes.joined("cuda"):

@@ -19,14 +19,22 @@ def test_counts_by_hand():
         (convolution(x).sum() + convolution(x).sum() + matrix(y).sum()).backward()
 
     flops, counts = cost_of_step(step)
-    assert counts == {Convolution((4, 2, 3, 3), (6, 2, 8, 8), (2, 2), (1, 1)): 2}
+    assert counts == {Convolution((4, 2, 3, 3), (6, 2, 8, 8), (2, 2), (1, 1), 1): 2}
     forward = 2 * 6 * 4 * 4 * 4 * 2 * 9
     assert flops == 2 * 3 * forward + 2 * (2 * 7 * 5 * 3)  # the matrix's input needs no gradient
 
 
+def test_counts_of_a_depthwise_convolution():
+    convolution = nn.Conv2d(4, 4, 3, 1, 1, groups=4)
+    flops, counts = cost_of_step(lambda: convolution(torch.rand(2, 4, 8, 8)))
+    assert counts == {Convolution((4, 1, 3, 3), (2, 4, 8, 8), (1, 1), (1, 1), 4): 1}
+    assert flops == 2 * (2 * 8 * 8 * 4 * 9)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_bare_loop_runs_at_least_once(precision):
-    shape = Convolution((4, 2, 3, 3), (6, 2, 8, 8), (2, 2), (1, 1))
+@pytest.mark.parametrize("groups", [1, 2])
+def test_bare_loop_runs_at_least_once(precision, groups):
+    shape = Convolution((4, 2 // groups, 3, 3), (6, 2, 8, 8), (2, 2), (1, 1), groups)
     assert min(bare_loop({shape: 2}, "cpu", precision)(0.0).values()) > 0
 
 
