@@ -24,7 +24,7 @@ SHARED = ("seeds", "data", "download", "phantom", "split", "evaluation", "report
 
 ERA_LOSSES = (
     "metric", "inten", "cls", "e_adv", "norm", "decode", "margin", "temperature", "metric_form", "inten_form",
-    "inten_target", "intensity",
+    "inten_target", "intensity", "judged_at",
 )  # fmt: skip
 """Keys of section `loss` that the ANT phase does not read, so that an ablation of ERA keeps ANT."""
 

@@ -64,6 +64,9 @@ class Synthesizer:
         self.emotion_encoder, self.backbone = era["emotion_encoder"], era["backbone"]
         self.theta, self.phi, self.psi = era["theta"], era["phi"], era["psi"]
         self.window = record["config"]["era"]["frames"]
+        loss = record["config"]["loss"]
+        self.intensity = loss["intensity"] if loss["inten_target"] == "intensity" else None
+        """Where theta learnt intensity alone: of which function of its output. Its two numbers then mean nothing."""
 
     @property
     def reach(self) -> int:

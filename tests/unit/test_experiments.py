@@ -60,6 +60,7 @@ def test_the_earlier_of_two_equals_makes_it() -> None:
 def test_ant_reads_none_of_the_losses_that_keep_it() -> None:
     words = {
         "metric_form": "contrastive", "inten_form": "mse", "inten_target": "intensity", "intensity": "max", "decode": 0,
+        "judged_at": "implied",
     }  # fmt: skip
     found = load(changed={"loss": {**dict.fromkeys(ERA_LOSSES, 3), **words}})
     base, changed = (ant_weights(found.configs[name].loss) for name in (BASE, "changed"))

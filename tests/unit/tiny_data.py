@@ -7,12 +7,15 @@ landmarks are drawn; mel, labels and shapes come from the stages that make them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from eap.config import Config, deep_merge, load_config, load_stage, stage_sections
 from eap.data.jpeg import encode_jpeg
@@ -196,3 +199,11 @@ def _face(mouth: float, feeling: float, emotion: str) -> np.ndarray:
     outer[[0, 6], 1] += corners
     eyes = [eye + np.array([x, -0.3]) for x in (-0.42, 0.42)]
     return np.concatenate([jaw, left, right, bridge, nostrils, *eyes, outer, hole])
+
+
+def rewritten(model: Path, path: Path, record: Mapping[str, Any]) -> Path:
+    """A copy of a model file whose record is another."""
+    with safe_open(model, "pt") as file:
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    save_file(weights, path, {"record": json.dumps(record)})
+    return path

@@ -76,9 +76,14 @@ class WindowSampler:
             self.by_emotion[row["emotion"]].append(clip_id)
             self._by_person[row["speaker_id"]][row["emotion"] == "neutral"].append(clip_id)
 
+    @property
+    def neutral_ids(self) -> list[str]:
+        """The clips that ANT's batches are drawn from."""
+        return self.by_emotion["neutral"] if self.neutralization else self.ids
+
     def neutral_batch(self, seed: int, step: int, size: int) -> Batch:
         """ANT's batch: neutral targets (any target without neutralization), each clip once per pass in random order."""
-        pool = self.by_emotion["neutral"] if self.neutralization else self.ids
+        pool = self.neutral_ids
         if not pool:
             raise StageError("no neutral training clip: add some, or set ant.neutralization: false")
         order = [self._nth(pool, seed, step * size + i) for i in range(size)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from eap.data.cached_frames import resize_frame
 from eap.data.clip_store import Clip, ClipStore
@@ -14,6 +15,7 @@ from eap.evaluation.faces import FacesJudge
 from eap.evaluation.points import PointsJudge
 from eap.evaluation.score.emotion import read_emotion
 from eap.evaluation.scores import Judged
+from eap.losses.intensity import intensity
 from eap.synthesis import Synthesizer
 
 
@@ -55,14 +57,19 @@ class Judges:
 
     def see(self, clip: Clip, variant: str, frames_THWC: np.ndarray) -> Judged:
         """Judge "era": theta(F(video)) and phi(F(video)) of the model that is scored."""
-        va, classes = self.face.see(frames_THWC)
-        return Judged(clip, variant, "era", va, class_T=np.array(self.emotions, object)[classes])
+        return self._theta(clip, variant, "era", *self.face.see(frames_THWC))
 
-    def hear(self, clip: Clip) -> Judged:
-        """Judge "audio": what the model hears in the clip's voice, before anything is drawn."""
-        e, va = self.face.hear(clip.mel_TM)
-        classes = self.face.phi(e).argmax(-1).cpu().numpy()
-        return Judged(clip, "generated", "audio", va, class_T=np.array(self.emotions, object)[classes])
+    def hear(self, clip: Clip, length: int | None = None) -> Judged:
+        """Judge "audio": what the model hears in the clip's voice (of `length` frames), before anything is drawn."""
+        e, va = self.face.hear(clip.mel_TM[:length])
+        return self._theta(clip, "generated", "audio", va, self.face.phi(e).argmax(-1).cpu().numpy())
+
+    def _theta(self, clip: Clip, variant: str, judge: str, va_T2: np.ndarray, classes_T: np.ndarray) -> Judged:
+        named = np.array(self.emotions, object)[classes_T]
+        if self.face.intensity is None:
+            return Judged(clip, variant, judge, va_T2, class_T=named)
+        strength = intensity(torch.from_numpy(va_T2), self.face.intensity).numpy()
+        return Judged(clip, variant, judge, None, strength, named)
 
     def _emonet(self, clip: Clip, variant: str, frames_THWC: np.ndarray) -> Judged:
         """Judge "emonet": the published network, on the prepared crop; it names no class that it does not know."""

@@ -60,11 +60,11 @@ def bias_samples(bias: pd.DataFrame) -> Iterator[Row]:
                 yield {"probe": "source_share", "reason": reason, **names}, None
                 yield {"probe": "voice_share", "reason": reason, **names}, None
                 continue
-            n, k = len(known) / known["seed"].nunique(), known["source_emotion"].nunique()
-            chance = (k - 1) / (n - 1) if n > 1 else None
-            yield {"probe": "source_share", "chance": chance, **names}, _share_sample(known, quantity, "source_emotion")
-            chance = (known["clip_id"].nunique() - 1) / (n - 1) if n > 1 else None
-            yield {"probe": "voice_share", "chance": chance, **names}, _share_sample(known, quantity, "clip_id")
+            columns = {"source_share": "source_emotion", "voice_share": "clip_id"}
+            shares = {probe: _share_sample(known, quantity, column) for probe, column in columns.items()}
+            for probe, other in (("source_share", "voice_share"), ("voice_share", "source_share")):
+                luck = _crossed_luck(shares[other], known[columns[other]].nunique())
+                yield {"probe": probe, "chance": luck, **names}, shares[probe]
     for judge, rows in made[made["gain"] == 0].groupby("judge", sort=True):
         neutral = real[real["judge"] == judge]
         names = {"judge": judge, "quantity": "intensity"}
@@ -164,6 +164,17 @@ def _share_sample(rows: pd.DataFrame, quantity: str, group: str) -> Sample:
         return eta_squared(n.sum(-1), s.sum(-1), q.sum(-1), between)
 
     return Sample(clips["clip_id"].to_numpy(object), clips["speaker_id"].to_numpy(object), moments, statistic, True)
+
+
+def _crossed_luck(other: Sample, n_others: int) -> float | None:
+    """The share that a factor explains on average if its labels mean nothing: were they exchanged within each `other`.
+
+    Every source is crossed with every voice. Of what the other factor (of `n_others` values) leaves unexplained,
+    exchanged labels explain ``(k - 1) / (n_others k - n_others) = 1 / n_others``. Mean over seeds.
+    """
+    left = 1 - other.per_seed
+    left = left[np.isfinite(left)]
+    return float(left.mean() / n_others) if len(left) else None
 
 
 def _per_clip(rows: pd.DataFrame, quantity: str) -> Sample:

@@ -93,7 +93,7 @@ def _clip_rows(setup: Setup, group: LevelGroup, clip: Clip, source: Source) -> l
         return setup.judges.judge(clip, variant, frames, landmarks)
 
     found = rows(look("real", clip.frames[:length]), "real", None)
-    found += rows([Judged(clip, "generated", "audio", setup.face.hear(clip.mel_TM[:length])[1])], "generated", 1.0)
+    found += rows([setup.judges.hear(clip, length)], "generated", 1.0)
     for gain in GAINS:
         found += rows(look("generated", speak(setup, clip, source, gain)), "generated", gain)
     return found

@@ -37,6 +37,8 @@ class LoadedModel:
     """From one face to its neutral shape."""
     exact_points: bool
     """Whether it learnt from points that no detector finds in a picture (`labels.points`)."""
+    imagines: bool
+    """Whether it learnt psi, from given valence and arousal to e (`loss.decode`)."""
     facts: dict[str, Any]
     """Where it comes from, for the provenance record."""
 
@@ -83,6 +85,7 @@ def load_checkpoint(path: Path, device: Device, threads: int) -> LoadedModel:
         values = {name: record["config"][name] for name in SECTIONS}
         values["compute"] = {**values["compute"], "device": pick_device(device), "threads": threads}
         config = validate_sections(values, SECTIONS)
+        imagines = record["config"]["loss"]["decode"] > 0
     except (KeyError, ConfigError) as error:
         raise StageError(
             f"--checkpoint: {path} was trained by another version of this program (git {record.get('git_sha', '?')}); "
@@ -94,7 +97,7 @@ def load_checkpoint(path: Path, device: Device, threads: int) -> LoadedModel:
     guess = NeutralShape()
     load_model(path, {"neutral_shape": guess})
     exact = record.get("exact_points", False)  # absent: from before there were such
-    return LoadedModel(Synthesizer(path, config), config, shape, guess, exact, facts)
+    return LoadedModel(Synthesizer(path, config), config, shape, guess, exact, imagines, facts)
 
 
 def pick_device(device: Device) -> str:

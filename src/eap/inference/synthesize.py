@@ -83,6 +83,11 @@ def synthesize(request: Request, say: Say, progress: Progress) -> StageResult:
     picture, notes = read_picture(request.image)
     curve = read_curve(request.va) if request.va is not None else None
     model = load_checkpoint(request.checkpoint, request.device, request.threads)
+    if curve is not None and not model.imagines:
+        raise StageError(
+            f"--va: {request.checkpoint} never learnt to show a given curve (it was trained with loss.decode: 0); "
+            "leave --va away, or train with a loss.decode above 0"
+        )
     voice = open_voice(request.audio, model.config.audio)
     source = find_source(picture, model.config, model.neutral_shape, request.face)
     for note in (*notes, *source.notes):

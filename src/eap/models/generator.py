@@ -57,7 +57,8 @@ class Generator(nn.Module):
     separable
         See `eap.models.layers.convolution3`.
     mouth_only
-        The paint is kept to `eap.models.geometry.mouth_share`; everywhere else the warped picture stays as it is. Needs
+        The paint is kept to `eap.models.geometry.mouth_share`; everywhere else the warped picture stays, at 0.99 of
+        its contrast (tanh never reaches 1). Needs
         guides, and stride 1 among the skips.
     """
 

@@ -135,7 +135,7 @@ def mouth_share(guides_N4HW: Tensor) -> Tensor:
 def inside(at_Q2: Tensor, polygon_NV2: Tensor) -> Tensor:
     """Soft membership ``[N, Q]`` of points in convex polygons whose corners run clockwise on the screen.
 
-    A polygon without area (a shut mouth) contains nothing.
+    On an edge the membership is 0.12, and so it is on the line to which a polygon without area (a shut mouth) shrinks.
     """
     start, end = polygon_NV2, polygon_NV2.roll(-1, 1)
     edge = end - start

@@ -25,7 +25,8 @@ from eap.seeding import seed_everything
 from eap.stage import Log, StageError, no_log
 from eap.tracking.pending import unsent
 from eap.tracking.run_log import RunLog
-from eap.training.train_bench import bench_phase
+from eap.training.ant import AntPhase
+from eap.training.bench import random_judges
 
 START_S = 180
 HEADER = {"run": "0" * 32, "experiment": "bench", "parent": "base", "name": "bench", "tags": {}, "params": {}}
@@ -98,11 +99,11 @@ def _step(config: Config, data: PreparedData) -> Any:
     section = config.ant
     sampler = WindowSampler(
         ClipStore(data, config.model.image_size), "train", config.emotions, section.frames, config.audio,
-        section.p_emotional_source, section.neutralization, section.rendered_frames,
+        section.p_emotional_source, section.neutralization, section.rendered_frames, config.critics.real == "any",
     )  # fmt: skip
     if not sampler.ids:
         raise StageError(f"{data.root}: holds no training clip")
-    phase = bench_phase(config)
+    phase = AntPhase(config, random_judges(config))
     batch = sampler.neutral_batch(0, 0, section.batch_size).to(config.compute.device)
     return lambda number: phase.updates.step(phase.step, batch, number)
 

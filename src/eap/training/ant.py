@@ -29,11 +29,9 @@ from eap.training.augment import augment_voice
 from eap.training.build import build_ant, build_discriminator, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
 from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
-from eap.training.held_out import EarlyStop, release, validate
+from eap.training.held_out import EarlyStop, held_out_batches, release, validate
 from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
 from eap.training.updates import Updates
-
-VALIDATION_BATCHES = 4
 
 
 class AntPhase:
@@ -197,7 +195,7 @@ def _train(
             batch = augment_voice(batch, section, config.audio.max_abs, np.random.default_rng([seed, step, 4]))
         return batch.rows(mine).to(config.compute.device)
 
-    fixed = [draw(i, held_out) for i in range(VALIDATION_BATCHES) if held_out.by_emotion["neutral"]]
+    fixed = held_out_batches(lambda i: draw(i, held_out), held_out.neutral_ids, config.engine)
     sources = [data.splits, data.labels]
     record = {
         "stage": "train-ant", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
+from face_alignment.models import FAN
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from eap.config import Config
 from eap.data.batch import Batch
+from eap.data.fan import MODULES
+from eap.models.fan import FanLandmarks
+from eap.models.perceptual import Vgg19Features
 from eap.seeding import seed_everything
 from eap.training.ant import AntPhase
 from eap.training.build import build_student
 from eap.training.era import EraPhase
 from eap.training.processes import require_device
-from eap.training.reconstruction import build_reconstruction
+from eap.training.reconstruction import Reconstruction
 
 
 def random_batch(config: Any, size: int, frames: int, rendered: int | None = None) -> Batch:
@@ -24,7 +29,7 @@ def random_batch(config: Any, size: int, frames: int, rendered: int | None = Non
     side, audio, b, t = config.model.image_size, config.audio, size, frames
     r = t if rendered is None else rendered
     emotion = torch.arange(b) % 2
-    return Batch(
+    batch = Batch(
         source_BCHW=torch.rand(b, 3, side, side) * 2 - 1,
         source_points_BP2=torch.rand(b, 68, 2) * 256,
         source_pose_BP2=torch.rand(b, 68, 2) * 256,
@@ -40,6 +45,17 @@ def random_batch(config: Any, size: int, frames: int, rendered: int | None = Non
         clip_ids=tuple(f"noise {i}" for i in range(b)),
         rendered_BR=torch.rand(b, t).topk(r, dim=1).indices.sort(dim=1).values,
     )
+    if config.critics.real == "any":
+        return replace(batch, other_BCHW=torch.rand(b, 3, side, side) * 2 - 1, other_emotion_B=emotion)
+    return batch
+
+
+def random_judges(config: Any) -> Reconstruction:
+    """The losses' frozen networks as they are configured, with random weights, which cost what trained ones cost."""
+    student = build_student(config.student.channels, config.model.image_size)
+    vgg = Vgg19Features(None) if config.perceptual.network == "vgg19" else None
+    fan = FanLandmarks(FAN(MODULES)) if config.loss.lip_estimator == "fan" else None
+    return Reconstruction(student, vgg, config.perceptual.scales, fan)
 
 
 def time_steps(config: Config) -> dict[str, Any]:
@@ -49,19 +65,13 @@ def time_steps(config: Config) -> dict[str, Any]:
     """
     require_device(config.compute.device)
     seed_everything(config.seeds[0], config.compute.threads)
-    stand_in = config.perceptual.model_copy(update={"path": None})
-    if config.perceptual.network == "vgg19":
-        stand_in = stand_in.model_copy(update={"weights": "random"})
-    loss = config.loss.model_copy(update={"lip_estimator": "student"})
-    config = config.model_copy(update={"perceptual": stand_in, "loss": loss})
-    student = build_student(config.student.channels, config.model.image_size).requires_grad_(False).eval()
-    reconstruction = build_reconstruction(config, student)
+    reconstruction = random_judges(config)
     ant, era = AntPhase(config, reconstruction), EraPhase(config, reconstruction)
     results: dict[str, Any] = {
         "preset": config.preset,
         "image_size": config.model.image_size,
         "perceptual": f"{config.perceptual.network} with random weights",
-        "landmark_estimator": "student with random weights",
+        "landmark_estimator": f"{config.loss.lip_estimator} with random weights",
         "device": config.compute.device,
         "threads": config.compute.threads,
     }

@@ -46,7 +46,8 @@ def warm_up(
     Parameters
     ----------
     optimizer
-        The warm-up's own; its rates rise and fall in one cycle with their initial values as the peaks (CHOSEN).
+        The warm-up's own, with its own betas (`optimizer.betas` are for the steps after it); in one cycle its rates
+        rise to their initial values and fall, while beta1 falls from 0.95 to 0.85 and rises (CHOSEN).
     checkpoint
         The run's, of which this is a part.
     """

@@ -33,13 +33,11 @@ from eap.training.augment import LIPS_AND_EMOTION, augment_voice
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
 from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
-from eap.training.held_out import EarlyStop, release, validate
+from eap.training.held_out import EarlyStop, held_out_batches, release, validate
 from eap.training.neutral_shape import fit_neutral_shape
 from eap.training.processes import gathered
 from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
 from eap.training.updates import Updates
-
-VALIDATION_BATCHES = 4
 
 
 class Drawn(NamedTuple):
@@ -238,7 +236,8 @@ class EraPhase:
         """
         era = (self.emotion_encoder, self.backbone, self.theta, self.phi, self.psi, self.ant.shape_emotion)
         groups = [{"params": [p for module in era for p in module.parameters()], "lr": self.lr_warmup}]
-        if self.lr_motion:
+        moves = self.lr_motion > 0 and not self.frozen_ant
+        if moves:
             resting = {id(p) for p in self.ant.identity_token.parameters()}  # who speaks is no news
             moving = [p for p in self.ant.motion_parameters() if id(p) not in resting]
             groups.append({"params": moving, "lr": self.lr_motion})
@@ -250,7 +249,7 @@ class EraPhase:
             self.updates.optimise(losses, optimizer)
             return values
 
-        self.ant.train(self.lr_motion > 0)
+        self.ant.train(moves)
         warm_up(step, draw, steps, optimizer, self.updates, checkpoint, every)
         self.ant.train()
 
@@ -351,11 +350,9 @@ def _train(
         return augment_voice(batch, section, config.audio.max_abs, rng, LIPS_AND_EMOTION).rows(mine).to(device)
 
     mine = processes.share(section.batch_size, "era.batch_size")
-    fixed = [
-        held_out.any_batch(seed, i, section.batch_size).rows(mine).to(device)
-        for i in range(VALIDATION_BATCHES)
-        if held_out.ids
-    ]
+    fixed = held_out_batches(
+        lambda i: held_out.any_batch(seed, i, section.batch_size).rows(mine).to(device), held_out.ids, config.engine
+    )
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
     sources = [data.splits, data.labels]
     neutral_shape, neutral_fit = fit_neutral_shape(store)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +19,8 @@ from eap.stage import StageError
 from eap.training import processes
 from eap.training.updates import Updates
 
+VALIDATION_BATCHES = 4
+
 Pair = tuple[Tensor, Tensor]
 """Generated and real frames, ``[B, T, 3, H, W]`` each, in [-1, 1]."""
 Detect = Callable[[np.ndarray], tuple[np.ndarray, list[str]]]
@@ -34,6 +36,26 @@ class Phase(Protocol):
     def show(self, batch: Batch) -> Pair:
         """The frames it generates for a batch, and the real ones."""
         ...
+
+
+def held_out_batches(draw: Callable[[int], Batch], clips: Sequence[str], engine: EngineConfig) -> list[Batch]:
+    """The batches that every validation looks at: ``draw(0), ...``; none, and a line that says so, without clips.
+
+    Raises
+    ------
+    StageError
+        If training is to stop by what they show and there are no clips.
+    """
+    if clips:
+        return [draw(number) for number in range(VALIDATION_BATCHES)]
+    told = "no held-out clip to validate on (ANT's are neutral, unless neutralization is off)"
+    if engine.early_stopping:
+        raise StageError(
+            f"engine.early_stopping: there is {told}; raise split.validation, or set engine.early_stopping: null"
+        )
+    if processes.leads():
+        print(f"{told}: the history has losses of training only", flush=True)
+    return []
 
 
 def validate(phase: Phase, batches: list[Batch], updates: Updates, lmd: bool) -> dict[str, float]:

@@ -9,24 +9,25 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from eap.config import Config
 from eap.data.batch import Batch
-from eap.data.clip_store import ClipStore
+from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
 from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
 from eap.seeding import seed_everything
 from eap.stage import StageError
 from eap.training.ant import AntPhase
-from eap.training.build import build_student
+from eap.training.augment import augment_voice
+from eap.training.bench import random_judges
 from eap.training.precision import DTYPES
 from eap.training.prefetch import Prefetcher
 from eap.training.processes import require_device
-from eap.training.reconstruction import build_reconstruction
 
 Round = dict[str, float]
 
@@ -60,17 +61,18 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
     require_device(config.compute.device)
     seed_everything(config.seeds[0], config.compute.threads)
     device, section = config.compute.device, config.ant
-    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
+    store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES, pose_shape=config.model.pose_shape)
     sampler = WindowSampler(
         store, "train", config.emotions, section.frames, config.audio, section.p_emotional_source,
         section.neutralization, section.rendered_frames, config.critics.real == "any",
     )  # fmt: skip
     if not sampler.ids:
         raise StageError(f"{data.root}: holds no training clip")
-    phase = bench_phase(config)
+    phase = AntPhase(config, random_judges(config))
 
     def draw(step: int) -> Batch:
-        return sampler.neutral_batch(0, step, section.batch_size).to(device)
+        batch = sampler.neutral_batch(0, step, section.batch_size)
+        return augment_voice(batch, section, config.audio.max_abs, np.random.default_rng([0, step, 4])).to(device)
 
     flops, counts = cost_of_step(lambda: phase.updates.step(phase.step, draw(0), 0))
     heaviest = max(counts, key=lambda shape: counts[shape] * _forward_flops(shape))
@@ -105,21 +107,11 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
         "bare_gflops_per_s": round(middle["heaviest_per_s"] / 1e9, 3),
         "bare_own_mix_gflops_per_s": round(middle["own_mix_per_s"] / 1e9, 3),
         "bare_convolution": {"input": list(heaviest.inputs), "weight": list(heaviest.weight)},
+        "perceptual": config.perceptual.network, "lip_estimator": config.loss.lip_estimator,
         "preset": config.preset, "image_size": config.model.image_size, "device": device,
         "threads": config.compute.threads, "batch": [section.batch_size, section.frames],
         "precision": config.engine.precision, "compile": config.engine.compile,
     }  # fmt: skip
-
-
-def bench_phase(config: Config) -> AntPhase:
-    """The ANT phase with random weights in place of the judges' pre-trained ones, which cost the same."""
-    stand_in = config.perceptual.model_copy(update={"path": None})
-    if config.perceptual.network == "vgg19":
-        stand_in = stand_in.model_copy(update={"weights": "random"})
-    student = build_student(config.student.channels, config.model.image_size).requires_grad_(False).eval()
-    loss = config.loss.model_copy(update={"lip_estimator": "student"})
-    config = config.model_copy(update={"perceptual": stand_in, "loss": loss})
-    return AntPhase(config, build_reconstruction(config, student))
 
 
 def _round(phase: AntPhase, batches: Prefetcher, steps: int, device: str) -> Round:
@@ -144,11 +136,23 @@ def cost_of_step(step: Callable[[], Any]) -> tuple[int, dict[Convolution, int]]:
 
     hook = register_module_forward_hook(note)
     try:
-        with FlopCounterMode(display=False) as counter:
+        mapping = {torch.ops.aten.convolution_backward: _backward_flops}
+        with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
             step()
     finally:
         hook.remove()
     return counter.get_total_flops(), counts
+
+
+def _backward_flops(
+    grad_shape: Any, x_shape: Any, w_shape: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool,
+    output_padding: Any, groups: int, output_mask: Any, **_: Any,
+) -> int:  # fmt: skip
+    """What the forward pass costs, once for each gradient; torch's own count of a grouped one is `groups` times that of
+    the weight's.
+    """
+    to_input, to_weight, _to_bias = output_mask
+    return conv_flop_count(x_shape, w_shape, grad_shape, transposed) * (to_input + to_weight)
 
 
 def _forward_flops(shape: Convolution) -> int:

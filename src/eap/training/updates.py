@@ -91,6 +91,7 @@ class Updates:
             for parameter, gradient in zip(_parameters(*optimizers), gradients, strict=True):
                 parameter.grad = gradient
             self._apply(optimizers)
+        self.scaler.update()  # once: every gradient of the step was scaled alike
         return {term: sum(row[term] for row in rows) / parts for term in rows[0]}
 
     def optimise(self, loss: Tensor, *optimizers: Optimizer) -> None:
@@ -100,6 +101,7 @@ class Updates:
         if self.settings.accumulate == 1:
             self.scaler.scale(loss).backward()
             self._apply(optimizers)
+            self.scaler.update()
             return
         self.scaler.scale(loss / self.settings.accumulate).backward()
         self._hold(optimizers)
@@ -123,7 +125,6 @@ class Updates:
                 self.scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(_parameters(optimizer), self.settings.clip_norm)
             self.scaler.step(optimizer)
-        self.scaler.update()
 
     def checked(self, values: Mapping[str, float], number: int, batch: Batch) -> dict[str, float]:
         """The values' means over processes.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eap.evaluation.probes import PROBES, eta_squared, probe_rows
+from eap.evaluation.probes import PROBES, bias_samples, eta_squared, probe_rows
 
 EMPTY_SATURATION = pd.DataFrame(
     columns=["seed", "variant", "clip_id", "speaker_id", "level", "group_id", "gain", "judge", "intensity",
@@ -62,8 +62,24 @@ def test_shares_of_an_additive_output_add_up_and_chance_stands_beside_them():
     # Variances 0.06 and 0.1067 of the two parts.
     assert source["mean"] == pytest.approx(0.06 / (0.06 + 0.32 / 3))
     assert source["mean"] + voice["mean"] == pytest.approx(1)
-    assert source["chance"] == voice["chance"] == pytest.approx(2 / 8)
+    # Of what the other factor leaves, three exchanged labels explain a third
+    assert (source["chance"], voice["chance"]) == pytest.approx(((1 - voice["mean"]) / 3, (1 - source["mean"]) / 3))
     assert (source["n"], source["n_speakers"], source["n_seeds"]) == (3, 3, 2)
+
+
+def test_chance_is_what_exchanged_sources_give():
+    """Outputs of voices and noise alone: over many draws of the noise the source's share is its luck on average."""
+    rng = np.random.default_rng(0)
+    heard = {"a/1": 0.6, "b/1": 0.0, "c/1": -0.6}
+    found = []
+    for _ in range(200):
+        table = bias(lambda clip, source, gain: heard[clip] + 0.2 * rng.standard_normal(), gains=(1.0,))
+        samples = [(names, sample) for names, sample in bias_samples(table) if names["quantity"] == "valence"]
+        (row, sample) = next(found for found in samples if found[0]["probe"] == "source_share")
+        found.append((sample.per_seed[0], row["chance"]))
+    share, chance = np.mean(found, 0)
+    assert share == pytest.approx(chance, rel=0.15)
+    assert chance < 0.1  # and not the 2 / 8 of sources that are not crossed with voices
 
 
 def test_a_voice_without_the_others_sources_is_left_out():

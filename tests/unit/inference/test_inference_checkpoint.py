@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from safetensors import safe_open
-from safetensors.torch import save_file
+from tiny_data import rewritten
 
 from eap.digest import file_sha256
 from eap.inference.checkpoint import load_checkpoint
@@ -18,12 +18,6 @@ from eap.stage import StageError
 def record(era_file):
     with safe_open(era_file, "pt") as file:
         return json.loads(file.metadata()["record"])
-
-
-def rewritten(era_file, path, record):
-    with safe_open(era_file, "pt") as file:
-        save_file({key: file.get_tensor(key) for key in file.keys()}, path, {"record": json.dumps(record)})  # noqa: SIM118
-    return path
 
 
 def test_everything_comes_from_the_record(era_file, store):
@@ -39,6 +33,20 @@ def test_the_device_of_training_does_not_bind(era_file, record, tmp_path):
     record = {**record, "config": {**record["config"], "compute": {**record["config"]["compute"], "device": "cuda"}}}
     model = load_checkpoint(rewritten(era_file, tmp_path / "m.safetensors", record), "cpu", 1)
     assert next(model.face.ant.parameters()).device.type == "cpu"
+
+
+def with_losses(record, **losses):
+    return {**record, "config": {**record["config"], "loss": {**record["config"]["loss"], **losses}}}
+
+
+def test_what_was_not_learnt_is_known(era_file, record, tmp_path):
+    model = load_checkpoint(era_file, "cpu", 1)
+    assert model.imagines
+    assert model.face.intensity is None
+    other = with_losses(record, decode=0, inten_target="intensity", intensity="max")
+    model = load_checkpoint(rewritten(era_file, tmp_path / "m.safetensors", other), "cpu", 1)
+    assert not model.imagines
+    assert model.face.intensity == "max"
 
 
 def test_older_and_newer_files_are_refused(era_file, record, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from media_files import tone, write_media
 from PIL import Image
+from tiny_data import rewritten
 
 from eap.data.media import iterate_images, read_timeline
 from eap.data.sound import read_sound
@@ -16,6 +17,7 @@ from eap.digest import file_sha256
 from eap.inference.provenance import read_provenance
 from eap.inference.synthesize import Request, synthesize
 from eap.stage import StageError
+from eap.training.checkpoint import read_record
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +152,15 @@ def test_what_cannot_be_is_refused_by_its_option(request_, tmp_path, monkeypatch
     with pytest.raises(StageError, match=message):
         synthesize(replace(request_, **changes), print, lambda done, total: None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_learnt_no_curves_refuses_one(request_, era_file, tmp_path):
+    (tmp_path / "curve.csv").write_text("time_s,valence,arousal\n0,0.5,0.5\n")
+    record = read_record(era_file, "train-era")
+    record["config"]["loss"]["decode"] = 0
+    model = rewritten(era_file, tmp_path / "m.safetensors", record)
+    with pytest.raises(StageError, match=r"--va: .*m\.safetensors never learnt to show a given curve"):
+        made(request_, checkpoint=model, va=tmp_path / "curve.csv", out=tmp_path / "out.mp4")
 
 
 def test_no_input_is_overwritten(request_, clip):

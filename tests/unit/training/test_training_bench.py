@@ -8,9 +8,11 @@ import pytest
 import torch
 from tiny_data import EMOTIONS, tiny_config
 
-from eap.config import ConfigError
 from eap.data.windows import WindowSampler
-from eap.training.bench import random_batch, time_steps
+from eap.models.fan import FanLandmarks
+from eap.models.perceptual import Vgg19Features
+from eap.stage import StageError
+from eap.training.bench import random_batch, random_judges, time_steps
 from eap.training.build import build_ant
 
 
@@ -41,5 +43,24 @@ def test_costs_of_every_part():
 
 def test_absent_gpu_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match=r"compute\.device: 'cuda'.*override compute\.device=cpu"):
+    with pytest.raises(StageError, match=r"compute\.device: 'cuda', but torch sees no GPU"):
         time_steps(tiny_config({"compute": {"device": "cuda"}}))
+
+
+def test_judges_are_those_that_are_configured():
+    """Random weights stand in for trained ones, but no network for another."""
+    found = random_judges(
+        tiny_config({"loss": {"lip_estimator": "fan"}, "perceptual": {"network": "vgg19", "weights": "random"}})
+    )
+    assert isinstance(found.fan, FanLandmarks)
+    assert isinstance(found.vgg, Vgg19Features)
+    assert not any(p.requires_grad for p in found.parameters())
+    found = random_judges(tiny_config())
+    assert found.fan is found.vgg is None
+
+
+def test_a_step_is_timed_whose_critics_see_any_frame():
+    few = {"batch_size": 2, "frames": 3, "rendered_frames": 2}
+    result = time_steps(tiny_config({"ant": few, "era": few, "critics": {"real": "any"}}))
+    assert result["landmark_estimator"] == "student with random weights"
+    assert result["era_losses"]["e_adv"] > 0

@@ -10,7 +10,7 @@ from torch import nn
 
 from eap.config import EarlyStopping, EngineConfig
 from eap.stage import StageError
-from eap.training.held_out import EarlyStop, enlarge, held_out_lmd, motion, release
+from eap.training.held_out import EarlyStop, enlarge, held_out_batches, held_out_lmd, motion, release
 from eap.training.updates import Updates
 
 OFF = tiny_config().engine
@@ -109,6 +109,16 @@ def test_the_best_weights_are_the_averaged_ones():
     assert module.weight.item() == 8
     release(updates, stop)
     assert module.weight.item() == 4
+
+
+def test_batches_are_drawn_where_there_are_clips_and_missed_where_not(capsys):
+    assert held_out_batches(lambda number: number, ["a"], OFF) == [0, 1, 2, 3]
+    assert capsys.readouterr().out == ""
+    assert held_out_batches(lambda number: number, [], OFF) == []
+    assert "no held-out clip" in capsys.readouterr().out
+    asked = EngineConfig(**OFF.model_dump() | {"early_stopping": {"patience": 3, "min_delta_px": 0.0}})
+    with pytest.raises(StageError, match=r"early_stopping: there is no held-out clip .* raise split\.validation"):
+        held_out_batches(lambda number: number, [], asked)
 
 
 def test_wanted_only_if_configured():

@@ -25,10 +25,10 @@ def test_counts_by_hand():
 
 
 def test_counts_of_a_depthwise_convolution():
-    convolution = nn.Conv2d(4, 4, 3, 1, 1, groups=4)
-    flops, counts = cost_of_step(lambda: convolution(torch.rand(2, 4, 8, 8)))
+    convolution, x = nn.Conv2d(4, 4, 3, 1, 1, groups=4), torch.rand(2, 4, 8, 8, requires_grad=True)
+    flops, counts = cost_of_step(lambda: convolution(x).sum().backward())
     assert counts == {Convolution((4, 1, 3, 3), (2, 4, 8, 8), (1, 1), (1, 1), 4): 1}
-    assert flops == 2 * (2 * 8 * 8 * 4 * 9)
+    assert flops == 3 * 2 * (2 * 8 * 8 * 4 * 9)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

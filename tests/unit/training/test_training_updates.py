@@ -76,6 +76,25 @@ def test_averages_by_hand():
     assert other.weight[0, 0].item() == 2
 
 
+def test_an_overflow_leaves_the_other_losses_of_the_step_alone():
+    """fp16 in two parts: the first loss overflows and is skipped; the second's gradient of 1 moves its weight by 1."""
+    first, second = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(second.weight)
+    updates = Updates(OFF.model_copy(update={"precision": "fp16", "accumulate": 2}), "cpu", {"a": first, "b": second})
+    optimizers = [torch.optim.SGD(module.parameters(), 1.0) for module in (first, second)]
+    before = first.weight.item()
+
+    def step(batch, number):
+        updates.optimise(first.weight.sum() * torch.tensor(float("inf")), optimizers[0])
+        updates.optimise(second.weight.sum(), optimizers[1])
+        return {"loss": 0.0}
+
+    scale = updates.scaler.get_scale()
+    updates.step(step, noise(), 0)
+    assert (first.weight.item(), second.weight.item()) == (before, -1.0)
+    assert updates.scaler.get_scale() == scale / 2
+
+
 def test_parts_give_the_gradient_of_the_whole():
     """A mean over samples, taken in parts: every optimizer steps once, at the end, on the whole batch's gradient."""
     batch = noise()
