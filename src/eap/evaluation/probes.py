@@ -55,8 +55,8 @@ def bias_samples(bias: pd.DataFrame) -> Iterator[Row]:
             if rows[quantity].isna().all():  # this judge does not read it, or saw no face
                 continue
             known = balanced(rows.dropna(subset=[quantity]))
-            if known["source_emotion"].nunique() < 2:
-                reason = "no voice was spoken from sources of two emotions"
+            if min(known["source_emotion"].nunique(), known["clip_id"].nunique()) < 2:
+                reason = "no two voices were spoken from sources of the same two emotions"
                 yield {"probe": "source_share", "reason": reason, **names}, None
                 yield {"probe": "voice_share", "reason": reason, **names}, None
                 continue

@@ -93,7 +93,10 @@ def test_a_voice_without_the_others_sources_is_left_out():
     assert share["n"] == 3
     alone = table[table.source_emotion == "neutral"]
     share = number(probe_rows(alone, EMPTY_SATURATION), "source_share", quantity="valence", gain=1.0)
-    assert share["reason"] == "no voice was spoken from sources of two emotions"
+    assert share["reason"] == "no two voices were spoken from sources of the same two emotions"
+    one = table[table.clip_id == "a/1"]  # of one voice, the source explains everything
+    share = number(probe_rows(one, EMPTY_SATURATION), "source_share", quantity="valence", gain=1.0)
+    assert share["reason"] == "no two voices were spoken from sources of the same two emotions"
 
 
 def test_a_quantity_that_never_varies_has_no_share():

@@ -32,6 +32,15 @@ def root(tmp_path):
     experiments = [{"experiment": name, "n_seeds": 1} for name in ("base", "other")]
     write_table(tmp_path / "comparison/experiments.parquet", "experiments", experiments)
     write_table(tmp_path / "comparison/probes.parquet", "probes", probes)
+    speakers = {"grid_s1": 2.0, "1001": 8.0}
+    parts = [
+        {**row(variant, metric, mean + more), "part": "speaker", "value": who}
+        for variant, more in (("generated", 0), ("still", 1)) for who, mean in speakers.items()
+        for metric in ("lmd", "psnr")
+    ]  # fmt: skip
+    parts.append({**row("rolled", "opening_correlation", -0.4), "part": "speaker", "value": "grid_s1"})
+    parts.append({**row("generated", "lmd", 7.0), "part": "emotion", "value": "grid_s1"})
+    write_table(tmp_path / "comparison/breakdown.parquet", "breakdown", parts)
     return tmp_path
 
 
@@ -70,8 +79,11 @@ def test_each_preset_has_its_own_bounds_and_its_own_section(root, tmp_path):
     assert head.startswith("# Results\n")
     assert "asked" not in demo
     assert "run that" in grid
-    assert "| lmd | <= 3 (0.6 x still) | 2.500 | met |" in grid
-    assert "| opening_correlation/rolled | <= 0 | 0.200 | 0.200 |" in grid
+    assert "| lmd of grid_s1 | <= 1.8 (0.6 x still) | 2.000 | 0.200 |" in grid
+    assert "| opening_correlation/rolled of grid_s1 | <= 0 | -0.400 | met |" in grid
+    assert "| opening_correlation/rolled | 0.200 |" in grid
+    assert "psnr" not in grid
+    assert "of 1001" not in grid
     assert "run it again" in reference
     assert "| lmd | <= 2 (0.4 x still) |" in reference
 
