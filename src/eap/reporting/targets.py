@@ -108,7 +108,7 @@ def collect(root: Path, experiment: str = BASE) -> dict[str, dict[str, Any]]:
         metric, *speaker = row.metric.partition(" of ")
         if metric == "opening_correlation":
             found["".join([ROLLED, *speaker])] = _figure(row) | dict.fromkeys(COLUMNS)
-    for row in probes.itertuples():
+    for row in probes[probes["judge"].notna()].itertuples():  # a probe that no judge could read has a reason alone
         quantity = f" {row.quantity} g={row.gain:g}" if row.probe.endswith("_share") else ""
         found[f"{row.probe}{quantity}/{row.judge}"] = _figure(row) | dict.fromkeys(COLUMNS)
     for name, real in (("levels_ordered", "levels_ordered_real"), ("intensity_at_zero", "intensity_real_neutral")):
