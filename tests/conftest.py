@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from real_clips import CLIPS
+from real_clips import ABSENT, CLIPS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the modules that read the real clips if these are absent."""
     if CLIPS.is_dir():
         return
-    reason = f"the real clips are not at {CLIPS}; set EAP_CLIPS to their folder (crema_d/, grid/, manifest.csv)"
     for item in items:
         if getattr(getattr(item, "module", None), "CLIPS", None) == CLIPS:
-            item.add_marker(pytest.mark.skip(reason=reason))
+            item.add_marker(pytest.mark.skip(reason=ABSENT))

@@ -7,3 +7,4 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
 CLIPS = Path(os.environ.get("EAP_CLIPS", CHECKOUT.parent / "shared" / "data" / "clips"))
+ABSENT = f"the real clips are not at {CLIPS}; set EAP_CLIPS to their folder (crema_d/, grid/, manifest.csv)"
