@@ -45,7 +45,7 @@ def bias_rows(
                 frames = speak(setup, clip, source, gain)
                 if gain in BIAS_GAINS:
                     row = {"source_clip_id": source.clip.clip_id, "source_emotion": emotion, "gain": gain}
-                    rows += read_rows(setup, clip, "generated", frames, row)
+                    rows += read_rows(setup, clip, "generated", frames, row, source.clip)
                 grid += tile_rows(setup, clip, source, gain, frames, sound[clip_id]) if shown else []
         print(f"evaluate seed {setup.seed}: {clip_id} spoken from sources of {', '.join(sources)}", flush=True)
     for clip_id in neutral_clips(setup, {setup.store.rows(clip_id)["speaker_id"] for clip_id in voices}):
@@ -68,9 +68,9 @@ def speak(setup: Setup, clip: Clip, source: Source, gain: float) -> np.ndarray:
 
 
 def read_rows(
-    setup: Setup, clip: Clip, variant: str, frames_THWC: np.ndarray, row: dict[str, Any]
+    setup: Setup, clip: Clip, variant: str, frames_THWC: np.ndarray, row: dict[str, Any], source: Clip | None = None
 ) -> list[dict[str, Any]]:
-    """What each judge reads on average; `row`: columns of the source."""
+    """What each judge reads on average; `row`: columns of the source, a picture of clip `source`."""
     landmarks = find_landmarks(frames_THWC, PROBE_DETECT_EVERY)
     common = {
         "variant": variant, "clip_id": clip.clip_id, "speaker_id": clip.speaker_id, "emotion": clip.emotion,
@@ -83,7 +83,7 @@ def read_rows(
             **{quantity: judged.mean(quantity) for quantity in ("valence", "arousal", "intensity")},
             "predicted": judged.named,
         }
-        for judged in setup.judges.judge(clip, variant, frames_THWC, landmarks)
+        for judged in setup.judges.judge(clip, variant, frames_THWC, landmarks, source)
     ]
 
 

@@ -87,7 +87,8 @@ def score_controls(config: Any, data: PreparedData, sync: Path, faces: Path, out
             rows += clip_rows(clip, variant, landmarks, *embedded, config.evaluation.sync_offsets, level)
             rows += pictures.rows(clip, variant, frames, landmarks, sound[clip_id], level)
             if variant not in UNJUDGED:
-                seen = judges.judge(clip, variant, frames, landmarks)
+                source = choose_source(store, clip).clip if variant == "still" else None
+                seen = judges.judge(clip, variant, frames, landmarks, source)
                 rows += accuracy_rows(seen, bool(about["labelled"].get(clip_id)), level)
                 judged += seen
         print(f"controls: {clip_id} scored", flush=True)

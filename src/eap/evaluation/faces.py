@@ -40,7 +40,7 @@ class FacesJudge:
         self._means: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def __call__(self, frames_THWC: np.ndarray, clip: Clip) -> tuple[np.ndarray, str]:
+    def __call__(self, frames_THWC: np.ndarray, clip: Clip, source: Clip | None = None) -> tuple[np.ndarray, str]:
         """Valence and arousal ``[T, 2]``, clipped to [-1, 1] as labels are, and the clip's class.
 
         Parameters
@@ -48,8 +48,10 @@ class FacesJudge:
         frames_THWC
             uint8 RGB at the model's size: `clip` itself, or a video that was made after it. It is compared with other
             recordings of the person, never with this one.
+        source
+            Whose picture the video was drawn from, if from one: it is not compared with this, either.
         """
-        beside = self._clips.beside(clip)
+        beside = self._clips.beside(clip, source)
         chosen = [beside[i] for i in np.unique(np.linspace(0, len(beside) - 1, NEUTRAL_CLIPS).round().astype(int))]
         neutral = torch.stack([self._mean(clip_id) for clip_id in chosen]).mean(0, keepdim=True)
         va, logits = self._network.read(self._features(frames_THWC), neutral)

@@ -32,7 +32,14 @@ class Judges:
     emotions: tuple[str, ...] = ()
     """What the classes of `face` are called."""
 
-    def judge(self, clip: Clip, variant: str, frames_THWC: np.ndarray, landmarks_TP2: np.ndarray) -> list[Judged]:
+    def judge(
+        self,
+        clip: Clip,
+        variant: str,
+        frames_THWC: np.ndarray,
+        landmarks_TP2: np.ndarray,
+        source: Clip | None = None,
+    ) -> list[Judged]:
         """What each judge reads from a video of `clip`.
 
         Parameters
@@ -41,12 +48,14 @@ class Judges:
             uint8 RGB at the model's size.
         landmarks_TP2
             dlib's landmarks of them, px at a 256 scale, NaN where no face was found.
+        source
+            The clip that lent the picture from which they were drawn; None: they are a recording.
         """
         found = [] if self.face is None else [self.see(clip, variant, frames_THWC)]
         shape = self.store.detected_shape(clip.speaker_id)
         va_T2, shown = self.points(landmarks_TP2, shape)
         found.append(Judged(clip, variant, "points", va_T2, class_T=np.full(len(va_T2), shown, object)))
-        va_T2, shown = self.faces(frames_THWC, clip)
+        va_T2, shown = self.faces(frames_THWC, clip, source)
         found.append(Judged(clip, variant, "faces", va_T2, class_T=np.full(len(va_T2), shown, object)))
         if np.isfinite(self.store.deviation_scale):
             deviation = smoothed_deviation(landmarks_TP2, shape, self.points.fps) / self.store.deviation_scale

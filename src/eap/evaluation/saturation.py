@@ -88,12 +88,12 @@ def _clip_rows(setup: Setup, group: LevelGroup, clip: Clip, source: Source) -> l
             for j in judged
         ]
 
-    def look(variant: str, frames: np.ndarray) -> list[Judged]:
+    def look(variant: str, frames: np.ndarray, drawn_from: Clip | None = None) -> list[Judged]:
         landmarks = find_landmarks(frames, PROBE_DETECT_EVERY)
-        return setup.judges.judge(clip, variant, frames, landmarks)
+        return setup.judges.judge(clip, variant, frames, landmarks, drawn_from)
 
     found = rows(look("real", clip.frames[:length]), "real", None)
     found += rows([setup.judges.hear(clip, length)], "generated", 1.0)
     for gain in GAINS:
-        found += rows(look("generated", speak(setup, clip, source, gain)), "generated", gain)
+        found += rows(look("generated", speak(setup, clip, source, gain), source.clip), "generated", gain)
     return found

@@ -157,7 +157,7 @@ def score_clip(
         embedded = embed_clip(setup.expert, frames, clip.mel_TM)
         rows += clip_rows(clip, variant, landmarks, *embedded, offsets, level)
         rows += setup.pictures.rows(clip, variant, frames, landmarks, pcm16, level)
-        judged += setup.judges.judge(clip, variant, frames, landmarks)
+        judged += setup.judges.judge(clip, variant, frames, landmarks, source.clip)
     controls = {
         "real": clip.frames_THWC,
         "reencoded": read_video(setup.out / video_folder(clip) / "real.mp4"),

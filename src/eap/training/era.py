@@ -73,7 +73,7 @@ class EraPhase:
         self.theta, self.phi, self.psi = era["theta"], era["phi"], era["psi"]
         self.modules = {"ant": self.ant, **era, "critic": self.critic, "emotion_critic": self.emotion_critic}
         self.optimizers = self._optimizers(config)
-        averaged = ["ant", "emotion_encoder", "theta", "psi"]
+        averaged = ["ant", *era]
         self.updates = Updates(config.engine, device, self.modules, list(reconstruction.children()), averaged)
 
     def _optimizers(self, config: Any) -> dict[str, Adam]:

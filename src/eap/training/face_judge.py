@@ -71,13 +71,16 @@ class NeutralClips:
         self._all = sorted(neutral.index)
         self._of = {speaker: sorted(own.index) for speaker, own in neutral.groupby("speaker_id")}
 
-    def beside(self, clip: Clip) -> list[str]:
+    def beside(self, clip: Clip, source: Clip | None = None) -> list[str]:
         """Ids of the person's other neutral clips; of everyone's others, where the person has none.
 
-        The only neutral clip of all stands beside itself.
+        A video that was drawn from a picture of clip `source` stands beside neither. The only neutral clip of all
+        stands beside itself.
         """
-        own, others = self._of.get(clip.speaker_id, []), self._all
-        return [c for c in own if c != clip.clip_id] or [c for c in others if c != clip.clip_id] or [clip.clip_id]
+        left_out = {clip.clip_id, clip.clip_id if source is None else source.clip_id}
+        pools = (self._of.get(clip.speaker_id, []), self._all)
+        found = ([clip_id for clip_id in pool if clip_id not in left_out] for pool in pools)
+        return next(filter(None, found), self._all)
 
 
 def train_judge(

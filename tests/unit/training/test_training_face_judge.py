@@ -45,6 +45,11 @@ def test_a_face_stands_beside_other_neutral_clips_of_the_person(store):
     neutral = NeutralClips(store)
     assert neutral.beside(store["ann/happy-1.mp4"]) == [f"ann/neutral-{i}.mp4" for i in range(3)]
     assert neutral.beside(store["bob/neutral-1.mp4"]) == ["bob/neutral-0.mp4", "bob/neutral-2.mp4"]
+    # A video of a clip's voice is not read against the clip that lent its face, either
+    drawn = neutral.beside(store["ann/happy-1.mp4"], store["ann/neutral-1.mp4"])
+    assert drawn == ["ann/neutral-0.mp4", "ann/neutral-2.mp4"]
+    drawn = neutral.beside(store["bob/neutral-1.mp4"], store["bob/neutral-2.mp4"])
+    assert drawn == ["bob/neutral-0.mp4"]
     # In the validation split each has one
     alone = NeutralClips(store, "validation")
     assert alone.beside(store["ann/happy-1.mp4"]) == ["ann/neutral-2.mp4"]
