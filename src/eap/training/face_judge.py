@@ -74,8 +74,8 @@ class NeutralClips:
     def beside(self, clip: Clip, source: Clip | None = None) -> list[str]:
         """Ids of the person's other neutral clips; of everyone's others, where the person has none.
 
-        A video that was drawn from a picture of clip `source` stands beside neither. The only neutral clip of all
-        stands beside itself.
+        A video that was drawn from a picture of clip `source` stands beside neither. Where that leaves no neutral clip
+        of anyone, all of them stand beside it.
         """
         left_out = {clip.clip_id, clip.clip_id if source is None else source.clip_id}
         pools = (self._of.get(clip.speaker_id, []), self._all)
