@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from eap.cli_options import N_CORES, PRESETS, Checkout, Override, Prepared, Preset, Presets, Workers, configured
-from eap.config import ConfigError
+from eap.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from eap.data.layout import PreparedData
 
 app = typer.Typer(no_args_is_help=True, help="Measurements, one JSON line each.")
 
@@ -128,13 +133,10 @@ def bench_train(
     checkout: Checkout = Path(),
 ) -> None:
     """ANT's steps per second, the share of them spent waiting for data, and their FLOP/s over bare convolutions'."""
-    from eap.data.layout import PreparedData
     from eap.training.train_bench import measure
-    from eap.workflow_bench import prepare_phantom
 
     config = configured(preset, presets, override)
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = PreparedData(data or prepare_phantom(checkout, Path(folder)))
+    with _prepared(config, data, checkout) as (prepared, _):
         typer.echo(json.dumps(measure(config, prepared)))
 
 
@@ -149,14 +151,11 @@ def bench_tracking(
     checkout: Checkout = Path(),
 ) -> None:
     """What tracking costs a training: with MLflow's server up, and with the server down."""
-    from eap.data.layout import PreparedData
     from eap.tracking.bench import measure
-    from eap.workflow_bench import prepare_phantom
 
     config = configured(preset, presets, override)
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = PreparedData(data or prepare_phantom(checkout, Path(folder)))
-        typer.echo(json.dumps(measure(config, prepared, Path(folder), pairs, seconds)))
+    with _prepared(config, data, checkout) as (prepared, folder):
+        typer.echo(json.dumps(measure(config, prepared, folder, pairs, seconds)))
 
 
 @app.command("dag")
@@ -168,3 +167,15 @@ def bench_dag(
     from eap.workflow_bench import measure
 
     typer.echo(json.dumps(measure(checkout, clips)))
+
+
+@contextmanager
+def _prepared(config: Config, data: Path | None, checkout: Path) -> Iterator[tuple[PreparedData, Path]]:
+    """Prepared clips, and a folder for the time of the measurement; a device that is missing is told first."""
+    from eap.data.layout import PreparedData
+    from eap.training.processes import require_device
+    from eap.workflow_bench import prepare_phantom
+
+    require_device(config.compute.device)
+    with tempfile.TemporaryDirectory() as folder:
+        yield PreparedData(data or prepare_phantom(checkout, Path(folder))), Path(folder)

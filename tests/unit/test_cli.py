@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 import typer.main
 from typer.testing import CliRunner
 
@@ -190,3 +191,13 @@ def test_the_installed_program_reports_faults_as_the_module_does(tmp_path: Path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "carries no provenance record of eap" in done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
+@pytest.mark.parametrize("name", ["train", "tracking"])
+def test_a_benchmark_names_the_missing_gpu_before_it_prepares_clips(tmp_path: Path, name: str) -> None:
+    device = ("--presets", str(PRESETS), "--override", "compute.device=cuda")
+    done = run(tmp_path, "bench", name, *device)
+    assert done.returncode == 1
+    assert "compute.device: 'cuda', but torch sees no GPU" in done.stderr
+    assert list(tmp_path.iterdir()) == []

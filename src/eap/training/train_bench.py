@@ -27,7 +27,6 @@ from eap.training.augment import augment_voice
 from eap.training.bench import random_judges
 from eap.training.precision import DTYPES
 from eap.training.prefetch import Prefetcher
-from eap.training.processes import require_device
 
 Round = dict[str, float]
 
@@ -58,7 +57,6 @@ def measure(config: Config, data: PreparedData, rounds: int = 5, steps: int = 4)
         ``flops_fraction_of_own_mix``: the same over all the step's convolutions; ``cpu_time``: both by the CPU time of
         the thread that steps, for machines whose cores others take too (null unless one thread computes).
     """
-    require_device(config.compute.device)
     seed_everything(config.seeds[0], config.compute.threads)
     device, section = config.compute.device, config.ant
     store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES, pose_shape=config.model.pose_shape)
