@@ -1,11 +1,14 @@
 """Every table of the pipeline: its columns, its format version, and the functions that write and read it.
 
-Tables are Parquet. Each file carries its schema's name, the format version and the digest of what it was made from, so
-that a file of another version or another kind is refused instead of misread.
+Tables are Parquet. Each file carries its schema's name, the format version and a digest of its
+rows and of what it was made from: a file of another version or another kind is refused instead of misread, and what
+was learnt from other rows is known.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -403,7 +406,7 @@ def write_table(
         A data frame, a list of row dictionaries, or an iterable of Arrow tables (each becomes one row group, so that
         memory does not grow with the file).
     sources
-        The Parquet files it was made from; their digests and `config` make this file's source digest.
+        The Parquet files it was made from; their digests, `config` and the rows make this file's own (`table_digest`).
     config
         JSON-serialisable settings it was made with.
     metadata
@@ -425,8 +428,8 @@ def table_writer(
     metadata: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[pa.Table], None]]:
     """A function that appends one row group; the file appears, as in `write_table`, when the block ends well."""
-    digest = value_digest([name, FORMAT_VERSION, [source_digest(source) for source in sources], config])
-    own = {"eap.table": name, "eap.format": str(FORMAT_VERSION), "eap.source": digest}
+    made_from = [name, FORMAT_VERSION, [table_digest(source) for source in sources], config]
+    own = {"eap.table": name, "eap.format": str(FORMAT_VERSION)}
     schema = SCHEMAS[name].with_metadata({**(metadata or {}), **own})
     # JPEG is compressed already; extremes of pictures and sound say nothing
     bulky = [column for column in schema.names if pa.types.is_binary(schema.field(column).type)]
@@ -442,7 +445,36 @@ def table_writer(
             write_page_checksum=True,
         ) as writer,
     ):
-        yield lambda table: writer.write_table(table.cast(schema), row_group_size=max(len(table), 1))
+        rows = hashlib.sha256()
+
+        def write(table: pa.Table) -> None:
+            table = table.cast(schema)
+            writer.write_table(table, row_group_size=max(len(table), 1))
+            _hash_rows(table, rows.update)
+
+        yield write
+        writer.add_key_value_metadata({"eap.digest": value_digest([*made_from, rows.hexdigest()])})
+
+
+def _hash_rows(table: pa.Table, update: Callable[[bytes], object]) -> None:
+    """Feed a hash with a table's rows, the same for the same rows in however many chunks."""
+    with pa.ipc.new_stream(pa.PythonFile(_Sink(update), mode="w"), table.schema.remove_metadata()) as stream:
+        for batch in table.combine_chunks().to_batches():
+            stream.write_batch(batch.replace_schema_metadata(None))
+
+
+class _Sink(io.RawIOBase):
+    """A file that hands on what is written to it."""
+
+    def __init__(self, update: Callable[[bytes], object]) -> None:
+        self._update = update
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._update(data)
+        return len(data)
 
 
 def read_table(
@@ -522,10 +554,21 @@ def check_table(path: str | Path, name: str) -> None:
         )
 
 
-def source_digest(path: str | Path) -> str:
-    """The digest, kept in the file's metadata, of what a table was made from."""
+def table_digest(path: str | Path) -> str:
+    """The digest, kept in the file's metadata, of a table's rows, its settings and the tables it was made from.
+
+    Raises
+    ------
+    TableError
+        If the file has none: it is not one of `eap`'s tables, or an older version wrote it.
+    """
     with _damage(path):
-        return ((pq.read_schema(path).metadata or {}).get(b"eap.source") or b"?").decode()
+        digest = (pq.read_metadata(path).metadata or {}).get(b"eap.digest")
+    if digest is None:
+        raise TableError(
+            f"{path}: no digest of its rows (an older version wrote it); remove it and run the workflow again"
+        )
+    return str(digest.decode())
 
 
 def _holds_tables(tables: Sequence[Any]) -> bool:

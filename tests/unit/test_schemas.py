@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from eap import schemas
-from eap.schemas import SCHEMAS, TableError, read_table, source_digest, to_table, write_table
+from eap.schemas import SCHEMAS, TableError, read_table, table_digest, to_table, write_table
 
 ROWS = [
     {"clip_id": "a.mp4", "speaker_id": "1", "emotion": "happy", "split": "train"},
@@ -68,16 +69,46 @@ def test_another_kind_or_version_is_refused(tmp_path: Path, monkeypatch: pytest.
         read_table(foreign, "splits")
 
 
-def test_source_digest_follows_sources_and_settings(tmp_path: Path) -> None:
+def test_table_digest_follows_sources_and_settings(tmp_path: Path) -> None:
     parent, child = tmp_path / "parent.parquet", tmp_path / "child.parquet"
 
     def digest(setting: int) -> str:
         write_table(parent, "splits", ROWS, config={"setting": setting})
         write_table(child, "splits", ROWS, sources=[parent], config="same")
-        return source_digest(child)
+        return table_digest(child)
 
     assert digest(1) == digest(1) != digest(2)
-    assert source_digest(parent) != source_digest(child)
+    assert table_digest(parent) != table_digest(child)
+
+
+def test_table_digest_follows_the_rows_of_the_table_and_of_its_sources(tmp_path: Path) -> None:
+    parent, child = tmp_path / "parent.parquet", tmp_path / "child.parquet"
+
+    def digests(rows: list[dict[str, str]]) -> tuple[str, str]:
+        write_table(parent, "splits", rows)
+        write_table(child, "splits", ROWS, sources=[parent])
+        return table_digest(parent), table_digest(child)
+
+    changed = [ROWS[0] | {"split": "test"}, *ROWS[1:]]
+    assert changed != ROWS
+    assert digests(ROWS) == digests(ROWS)
+    assert not set(digests(ROWS)) & set(digests(changed))
+
+
+def test_table_digest_does_not_depend_on_chunks(tmp_path: Path) -> None:
+    whole = to_table("splits", ROWS)
+    chunks = pa.concat_tables([whole.slice(0, 1), whole.slice(1)])
+    assert len(chunks.column(0).chunks) == 2
+    for name, table in (("whole", whole), ("chunks", chunks)):
+        write_table(tmp_path / name, "splits", [table])
+    assert table_digest(tmp_path / "whole") == table_digest(tmp_path / "chunks")
+
+
+def test_a_table_without_a_digest_is_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.parquet"
+    pd.DataFrame({"clip_id": ["a"]}).to_parquet(foreign)
+    with pytest.raises(TableError, match="no digest of its rows"):
+        table_digest(foreign)
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from eap.schemas import read_table
+from eap.digest import value_digest
+from eap.schemas import read_table, table_digest
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,8 @@ class PreparedData:
         clips = read_table(self.clips, "clips", ["status", "shard"])
         numbers = clips.loc[clips.status == "used", "shard"].unique()
         return [self.shard(table, int(number)) for number in sorted(numbers)]
+
+    def digest(self) -> str:
+        """Digest of all that a training reads, rows and provenance: for other data it starts anew, never continues."""
+        shards = [path for table in ("frames", "mel", "landmarks") for path in self.shards(table)]
+        return value_digest([table_digest(path) for path in (self.splits, self.labels, self.shapes, *shards)])

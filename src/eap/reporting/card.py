@@ -20,7 +20,7 @@ from eap.files import write_text
 from eap.reporting.metrics import VARIANTS, Metric, describe, group_title, sort_key, variant_key
 from eap.reporting.score_tables import score_text
 from eap.reporting.tables import SPLITS
-from eap.schemas import TableFile, check_table, read_table, source_digest
+from eap.schemas import TableFile, check_table, read_table
 from eap.stage import StageError
 from eap.training.checkpoint import read_record
 
@@ -60,10 +60,10 @@ def write_card(checkpoint: Path, data: PreparedData, scores: Sequence[Path], car
         If the data or the scores are not this checkpoint's.
     """
     record = read_record(checkpoint, "train-era")
-    found = [source_digest(path) for path in (data.splits, data.labels)]
+    found = data.digest()
     if record["data"] != found:
         raise StageError(
-            f"{checkpoint} was trained on data with the digests {record['data']}, but {data.root} has {found}; give "
+            f"{checkpoint} was trained on data with the digest {record['data']}, but {data.root} has {found}; give "
             "the folder of its own data, or train it again"
         )
     corpus, rows = describe_data(data), read_scores(scores, record["seed"])

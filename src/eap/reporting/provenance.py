@@ -7,7 +7,7 @@ from typing import Any
 
 from eap import __version__
 from eap.reporting.results import Results
-from eap.schemas import FORMAT_VERSION, source_digest
+from eap.schemas import FORMAT_VERSION, table_digest
 
 
 def configuration(config: Any) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -33,8 +33,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Any:
 
 
 def file_rows(found: Results) -> list[tuple[str, str, str]]:
-    """Path under the folder of results, table, and digest of what it was made from."""
-    return [(path.relative_to(found.root).as_posix(), name, source_digest(path)) for name, path in found.files]
+    """Path under the folder of results, table, and digest of its rows and of what it was made from."""
+    return [(path.relative_to(found.root).as_posix(), name, table_digest(path)) for name, path in found.files]
 
 
 def program() -> str:

@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from eap.digest import git_sha, value_digest
-from eap.schemas import read_table, source_digest
+from eap.schemas import read_table, table_digest
 from eap.stage import StageResult
 
 SUFFIX = ".jsonl"
@@ -140,7 +140,7 @@ def stage_log(
             "seed": "none" if seed is None else str(seed),
             "git_sha": git_sha(),
             "config_digest": value_digest(values),
-            "data_digest": value_digest([source_digest(path) for path in inputs]) if inputs else "none",
+            "data_digest": value_digest([table_digest(path) for path in inputs]) if inputs else "none",
         },
         "params": flatten(values),
     }

@@ -27,7 +27,7 @@ def describe_model(name: str, era: Path, data: PreparedData, scores: Sequence[Pa
     tags = {
         "seed": str(record["seed"]),
         "config_digest": value_digest(record["config"]),
-        "data_digest": value_digest(record["data"]),
+        "data_digest": record["data"],
         "code_digest": record["code"],
         "git_sha": record["git_sha"],
     }

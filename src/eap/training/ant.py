@@ -21,7 +21,6 @@ from eap.losses.adversarial import discriminator_loss, generator_loss
 from eap.losses.objective import ant_weights, weighted_sum
 from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
-from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageError, StageResult
 from eap.training import processes
@@ -196,10 +195,9 @@ def _train(
         return batch.rows(mine).to(config.compute.device)
 
     fixed = held_out_batches(lambda i: draw(i, held_out), held_out.neutral_ids, config.engine)
-    sources = [data.splits, data.labels]
     record = {
         "stage": "train-ant", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
-        "data": [source_digest(path) for path in sources], "student": file_sha256(student),
+        "data": data.digest(), "student": file_sha256(student),
         "judges": judges_sha256(config), **start(phase, config),
     }  # fmt: skip
     early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
@@ -223,4 +221,6 @@ def _train(
         critics=config.critics.form,
     )
     chosen = release(phase.updates, early_stop)
-    return finish(model, phase.modules, record | chosen, history, rows, sources, f"ANT, seed {seed}", chosen)
+    return finish(
+        model, phase.modules, record | chosen, history, rows, [data.splits, data.labels], f"ANT, seed {seed}", chosen
+    )

@@ -25,7 +25,6 @@ from eap.losses.metric import contrastive_loss, metric_loss, pool_embeddings
 from eap.losses.objective import backbone_weights, era_weights, weighted_sum
 from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
-from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
 from eap.training import processes
@@ -354,11 +353,10 @@ def _train(
         lambda i: held_out.any_batch(seed, i, section.batch_size).rows(mine).to(device), held_out.ids, config.engine
     )
     steps_per_epoch = math.ceil(len(training.ids) / section.batch_size)
-    sources = [data.splits, data.labels]
     neutral_shape, neutral_fit = fit_neutral_shape(store)
     record = {
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
-        "data": [source_digest(path) for path in sources], "student": file_sha256(student), "ant": file_sha256(ant),
+        "data": data.digest(), "student": file_sha256(student), "ant": file_sha256(ant),
         "judges": judges_sha256(config),
         # For people whom synthesis meets for the first time
         "neutral_shape": store.shape("*").tolist(), "neutral_fit": neutral_fit, "exact_points": store.exact_points,
@@ -384,4 +382,6 @@ def _train(
     )
     chosen = release(phase.updates, early_stop)
     modules = {**phase.modules, "neutral_shape": neutral_shape}
-    return finish(model, modules, record | chosen, history, rows, sources, f"ERA, seed {seed}", chosen)
+    return finish(
+        model, modules, record | chosen, history, rows, [data.splits, data.labels], f"ERA, seed {seed}", chosen
+    )

@@ -21,7 +21,6 @@ from eap.data.windows import to_image
 from eap.digest import code_digest
 from eap.losses.objective import check_finite
 from eap.models.face_judge import D_FEATURES, FaceJudge
-from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageError, StageResult
 from eap.training import processes
@@ -149,7 +148,7 @@ def train_judge(
     record = {
         "stage": "train-judge", "channels": section.channels, "classes": list(config.emotions), "split": split,
         "image_size": config.model.image_size, "config": config.model_dump(mode="json"),
-        "data": [source_digest(data.splits), source_digest(data.labels)],
+        "data": data.digest(),
     }  # fmt: skip
     rows = run_steps(
         name="judge",

@@ -18,7 +18,6 @@ from eap.data.windows import to_image
 from eap.digest import code_digest
 from eap.losses.objective import check_finite
 from eap.models.lip_landmarks import LandmarkStudent
-from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageError, StageResult
 from eap.training import processes
@@ -115,7 +114,7 @@ def train_student(
 
     record = {
         "stage": "train-student", "channels": section.channels, "image_size": config.model.image_size,
-        "config": config.model_dump(mode="json"), "data": [source_digest(data.splits)],
+        "config": config.model_dump(mode="json"), "data": data.digest(),
     }  # fmt: skip
     identity = {**record, "code": code_digest(__name__)}
     rows = run_steps(

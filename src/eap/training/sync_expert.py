@@ -18,7 +18,6 @@ from eap.data.windows import to_image
 from eap.digest import code_digest
 from eap.losses.objective import check_finite
 from eap.models.syncnet import WINDOW, SyncExpert
-from eap.schemas import source_digest
 from eap.seeding import seed_everything
 from eap.stage import Log, StageError, StageResult
 from eap.training import processes
@@ -137,7 +136,7 @@ def train_sync(config: Any, data: PreparedData, model: Path, history: Path, chec
     record = {
         "stage": "train-sync", "n_mels": config.audio.n_mels, "channels": section.channels,
         "d_embedding": section.d_embedding, "config": config.model_dump(mode="json"),
-        "data": [source_digest(data.splits)],
+        "data": data.digest(),
     }  # fmt: skip
     identity = {**record, "code": code_digest(__name__)}
     rows = run_steps(

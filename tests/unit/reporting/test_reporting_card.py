@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from eap.data.layout import PreparedData
 from eap.digest import file_sha256
 from eap.reporting.card import write_card
 from eap.schemas import write_table
@@ -89,7 +90,7 @@ def test_scores_of_another_seed_and_other_data_are_refused(era_file, tiny_data, 
     write_table(tmp_path / "other.parquet", "scores", [score_row("generated", "lmd", 1.0, seed=3)])
     with pytest.raises(StageError, match=r"scores of seed \[3\], but the checkpoint's seed is 0"):
         write_card(era_file, tiny_data, [tmp_path / "other.parquet"], tmp_path / "card.md")
-    monkeypatch.setattr("eap.reporting.card.source_digest", lambda path: "another")
-    with pytest.raises(StageError, match="was trained on data with the digests"):
+    monkeypatch.setattr(PreparedData, "digest", lambda self: "another")
+    with pytest.raises(StageError, match="was trained on data with the digest"):
         write_card(era_file, tiny_data, scores, tmp_path / "card.md")
     assert not (tmp_path / "card.md").exists()

@@ -9,7 +9,7 @@ from report_results import make_results, report_config
 from eap.config import STAGES
 from eap.reporting.provenance import configuration, file_rows
 from eap.reporting.results import read_results
-from eap.schemas import source_digest
+from eap.schemas import table_digest
 
 
 def test_every_section_and_value_is_told() -> None:
@@ -33,6 +33,6 @@ def test_files_are_named_with_what_they_were_made_from(tmp_path: Path) -> None:
     found = read_results(make_results(tmp_path, seeds=(0,)), (0,))
     rows = {path: (name, digest) for path, name, digest in file_rows(found)}
     path = "evaluation/base/seed=0/grid.parquet"
-    assert rows[path] == ("grid", source_digest(tmp_path / path))
+    assert rows[path] == ("grid", table_digest(tmp_path / path))
     assert len(rows) == len(found.files)
     assert {"data/labels.parquet", "comparison/probes.parquet", "controls/base/scores.parquet"} <= rows.keys()

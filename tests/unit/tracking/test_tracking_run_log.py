@@ -14,7 +14,7 @@ import pytest
 
 from eap.config import load_config, load_stage, stage_sections
 from eap.digest import value_digest
-from eap.schemas import source_digest, write_table
+from eap.schemas import table_digest, write_table
 from eap.stage import StageResult
 from eap.tracking.run_log import RunLog, flatten, log_summaries, stage_log
 
@@ -42,7 +42,7 @@ def test_a_stage_says_what_it_is_what_it_measured_and_how_it_ended(tmp_path: Pat
     assert (header["experiment"], header["parent"], header["name"]) == ("eap", "base", "train-ant seed=3")
     assert header["params"]["optimizer.betas"] == "[0.5, 0.999]"
     assert header["tags"]["config_digest"] == value_digest(sections.model_dump(mode="json"))
-    assert header["tags"]["data_digest"] == value_digest([source_digest(table)])
+    assert header["tags"]["data_digest"] == value_digest([table_digest(table)])
     assert (first["m"]["train/lip"], first["s"]) == (0.1, 10)
     assert math.isnan(first["m"]["train/per"])
     assert (last["m"], last["s"]) == ({"lip": 0.5}, 0)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import torch
 from tiny_data import sections, tiny_config
 
+from eap.data.layout import PreparedData
+from eap.data.pseudo_labels import read_landmarks
 from eap.models.lip_landmarks import LandmarkStudent
+from eap.schemas import read_table, to_table, write_table
 from eap.stage import no_log
 from eap.training.build import load_student
 from eap.training.landmark_student import augment, calibrate, draw_frames, train_student
@@ -71,3 +76,25 @@ def test_two_trainings_are_one(tiny_data, tmp_path):
     assert results[0][1] == results[1][1]
     assert {"train_error_px", "validation_lip_error_px"} <= set(results[0][1])
     assert all(torch.equal(value, results[1][0][key]) for key, value in results[0][0].items())
+
+
+def test_other_points_are_learnt_anew(tiny_data, store, tmp_path):
+    """Same settings, same files' names, other rows: the checkpoint of the first training does not count."""
+    config = sections("train-student", {"student": {"steps": 3, "batch_size": 4}})
+    moved = PreparedData(tmp_path / "data")
+    shutil.copytree(tiny_data.root, moved.root)
+    landmarks = read_landmarks(moved, set(store.ids("train") + store.ids("validation") + store.ids("test")))
+    tables = [
+        to_table("labels", rows.assign(points=list((landmarks[clip_id] + 20).reshape(len(rows), -1))))
+        for clip_id, rows in read_table(moved.labels, "labels").groupby("clip_id")
+    ]
+    write_table(moved.labels, "labels", tables)
+    weights = []
+    for data in (tiny_data, tiny_data, moved):
+        model = tmp_path / "model.safetensors"
+        train_student(config, data, model, tmp_path / "history.parquet", tmp_path / "checkpoints", no_log)
+        weights.append(load_student(model, config).state_dict())
+    once, again, other = weights
+    assert all(torch.equal(value, again[key]) for key, value in once.items())
+    assert (other["mean_shape"] - once["mean_shape"]).min() > 15
+    assert not torch.equal(other["head.0.weight"], once["head.0.weight"])
