@@ -335,6 +335,11 @@ class LossConfig(Section):
                 f"inten_target 'intensity' leaves theta's valence and arousal without meaning, but decode is "
                 f"{self.decode}: psi would learn to read them; set loss.decode: 0"
             )
+        if self.decode and not self.inten:
+            raise ValueError(
+                f"only L_inten teaches theta what psi would learn to read, but inten is 0 and decode {self.decode}; "
+                "set loss.decode: 0 too"
+            )
         if self.inten_target == "va" and self.intensity != "norm" and not self.norm:
             raise ValueError(
                 f"intensity {self.intensity!r} is read by inten_target 'intensity' and by loss.norm, but the target is "
@@ -542,6 +547,11 @@ class Config(Section):
                 f"audio.hop_length ({self.audio.hop_length}) x video.fps ({self.video.fps}) must equal "
                 f"audio.sample_rate ({self.audio.sample_rate}): one mel column per video frame"
             )
+        if self.audio.n_fft != self.audio.hop_length:
+            raise ValueError(
+                f"audio.n_fft ({self.audio.n_fft}) must equal audio.hop_length ({self.audio.hop_length}): one mel "
+                "column per video frame"
+            )
         if self.loss.drawn_at == "real" and not (self.model.warp == "landmarks" and self.loss.shape):
             raise ValueError(
                 "loss.drawn_at: real leaves the landmarks to L_shape alone, so that it needs model.warp: landmarks "
@@ -570,7 +580,13 @@ class Config(Section):
                     f"{name}.rendered_frames ({section.rendered_frames}) must not exceed {name}.frames "
                     f"({section.frames}), of which they are drawn"
                 )
+        if self.model.image_size % 2 ** (self.perceptual.scales - 1):
+            raise ValueError(
+                f"perceptual.scales ({self.perceptual.scales}): halving model.image_size ({self.model.image_size}) "
+                f"{self.perceptual.scales - 1} times must leave whole pixels; lower one or change the other"
+            )
         self._check_engine()
+        self._check_unread()
         longest = max(self.ant.frames, self.era.frames, 6)
         if self.ant.warmup_steps and not self.loss.shape:
             raise ValueError(
@@ -602,9 +618,23 @@ class Config(Section):
         if engine.early_stopping and not self.split.validation:
             raise ValueError("engine.early_stopping looks at held-out clips, but split.validation is 0; raise it")
 
-    def emotion_index(self, emotion: str) -> int:
-        """Position of an emotion among the K classes."""
-        return self.emotions.index(emotion)
+    def _check_unread(self) -> None:
+        """Refuse values that nothing would read."""
+        if self.era.ant == "frozen" and self.era.lr_motion:
+            raise ValueError(
+                f"era.lr_motion ({self.era.lr_motion}) is the rate of a part of ANT, but era.ant is 'frozen'; set "
+                "era.lr_motion: 0"
+            )
+        if self.landmarks.fan.path is not None and "fan" not in (self.landmarks.detector, self.loss.lip_estimator):
+            raise ValueError(
+                "landmarks.fan.path is read for landmarks.detector 'fan' or loss.lip_estimator 'fan' only, but these "
+                f"are {self.landmarks.detector!r} and {self.loss.lip_estimator!r}; set it to null"
+            )
+        if self.labels.emonet.path is not None and self.labels.source != "emonet":
+            raise ValueError(
+                "labels.emonet.path is read for labels.source 'emonet' only, but the source is "
+                f"{self.labels.source!r}; set it to null"
+            )
 
 
 STAGES: dict[str, tuple[str, ...]] = {

@@ -571,5 +571,12 @@ def table_digest(path: str | Path) -> str:
     return str(digest.decode())
 
 
+def table_note(path: str | Path, key: str) -> str | None:
+    """What a file says of itself under a key of `write_table`'s `metadata`; None: nothing."""
+    with _damage(path):
+        note = (pq.read_metadata(path).metadata or {}).get(key.encode())
+    return None if note is None else str(note.decode())
+
+
 def _holds_tables(tables: Sequence[Any]) -> bool:
     return bool(tables) and isinstance(tables[0], pa.Table)

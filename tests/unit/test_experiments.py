@@ -41,7 +41,7 @@ def test_a_run_without_experiments_is_the_base() -> None:
         ({"critics": {"form": "hinge"}}, {"ant", "era"}),
         ({"engine": {"clip_norm": 1.0}}, {"ant", "era"}),
         ({"loss": {"metric_form": "contrastive"}}, {"era"}),
-        ({"era": {"ant": "frozen"}}, {"era"}),
+        ({"era": {"ant": "frozen", "lr_motion": 0}}, {"era"}),
     ],
 )
 def test_what_an_experiment_makes_itself(overlay: dict, own: set[str]) -> None:

@@ -58,6 +58,16 @@ def index_clips(config: Any, data: PreparedData, clips: Path) -> StageResult:
     return StageResult({"n_used": n_used, "n_set_aside": len(table) - n_used})
 
 
+def used_datasets(data: PreparedData) -> list[dict[str, Any]]:
+    """Datasets and licences of the used clips, with clips and people: what a model inherits its terms from."""
+    clips = read_table(data.clips, "clips", ["clip_id", "dataset", "licence", "speaker_id", "status"])
+    used = clips[clips.status == "used"].fillna({"licence": "not stated", "dataset": "not stated"})
+    return [
+        {"name": name, "licence": licence, "n_clips": len(own), "n_speakers": int(own.speaker_id.nunique())}
+        for (name, licence), own in used.groupby(["dataset", "licence"])
+    ]
+
+
 def _whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
     """Integer columns as nullable integers: a join turns them into floats where a clip has no value."""
     columns = ("size_bytes", "shard", "n_frames", "source_width_px", "source_height_px")

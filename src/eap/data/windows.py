@@ -81,6 +81,21 @@ class WindowSampler:
         """The clips that ANT's batches are drawn from."""
         return self.by_emotion["neutral"] if self.neutralization else self.ids
 
+    def pairing(self) -> dict[str, int]:
+        """Of how many clips the source cannot be what cross-emotion pairing asks for; part of a training's record.
+
+        Without an emotional clip of the person the source is neutral; without any other clip it is the target's own
+        (method.md 2.1: reconstruct from another frame, and say so).
+        """
+        if not self.neutralization:
+            return {"clips": len(self.ids)}
+        people = [self._by_person[self.store.rows(clip_id)["speaker_id"]] for clip_id in self.ids]
+        return {
+            "clips": len(self.ids),
+            "without_emotional_source": sum(not person[False] for person in people),
+            "with_own_source": sum(len(person[True]) + len(person[False]) == 1 for person in people),
+        }
+
     def neutral_batch(self, seed: int, step: int, size: int) -> Batch:
         """ANT's batch: neutral targets (any target without neutralization), each clip once per pass in random order."""
         pool = self.neutral_ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,15 @@ MEASURES = {
     "inception": "FID",
 }
 """What each of `WEIGHTS` is for in an evaluation of the pipeline."""
+
+
+def unpublished(digests: Mapping[str, str]) -> dict[str, str]:
+    """Networks whose weights are not the published file, from the SHA-256 of each: name by key of the configuration."""
+    return {
+        f"evaluation.weights.{kind}": WEIGHTS[kind].name
+        for kind, sha256 in sorted(digests.items())
+        if not sha256.startswith(WEIGHTS[kind].sha256)
+    }
 
 
 def absent(weights: Any) -> dict[str, str]:

@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from eap.data.index import used_datasets
 from eap.data.layout import PreparedData
 from eap.digest import file_sha256, value_digest
 from eap.files import write_text
@@ -25,14 +26,22 @@ from eap.stage import StageError
 from eap.training.checkpoint import read_record
 
 INHERITED = {
-    ("landmarks", "detector", "dlib"): "dlib's 68-point landmark model, by which faces are found and cropped and the "
-    "landmark student was taught, was trained on iBUG 300-W, whose licence excludes **commercial use**",
-    ("landmarks", "detector", "fan"): "face-alignment's FAN, by which landmarks were found, was trained on data for "
+    ("landmarks", "detector", "dlib"): "dlib's 68-point landmark model, by which faces are found and cropped, was "
+    "trained on iBUG 300-W, whose licence excludes **commercial use**",
+    ("landmarks", "detector", "fan"): "face-alignment's FAN, by which faces are found and cropped, was trained on data "
+    "for **research**",
+    ("loss", "lip_estimator", "fan"): "L_lip looked through face-alignment's FAN, which was trained on data for "
     "**research**",
     ("perceptual", "weights", "imagenet"): "the perceptual loss used torchvision's ImageNet weights of VGG19, under "
     "torchvision's and ImageNet's terms",
 }
 """Terms that a configuration's value brings with it: (section, key, value)."""
+
+DETECTED_POINTS = {
+    "dlib": "ANT's landmarks and the landmark student were learnt from points that dlib's model found",
+    "fan": "ANT's landmarks and the landmark student were learnt from points that FAN found",
+}
+"""Terms of points that a detector found; points of a corpus that was drawn from them bring none."""
 
 INHERITED_LABELS = {
     "emonet": "the emotion labels come from EmoNet (CC BY-NC-ND 4.0, **non-commercial**)",
@@ -67,7 +76,8 @@ def write_card(checkpoint: Path, data: PreparedData, scores: Sequence[Path], car
             "the folder of its own data, or train it again"
         )
     corpus, rows = describe_data(data), read_scores(scores, record["seed"])
-    licence = licence_terms(record["config"], corpus)
+    corpus["earlier"] = [own for own in record["ant_datasets"] if own not in corpus["datasets"]]
+    licence = licence_terms(record, corpus)
     environment = Environment(
         loader=PackageLoader("eap.reporting"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
@@ -91,18 +101,16 @@ def write_card(checkpoint: Path, data: PreparedData, scores: Sequence[Path], car
 
 def describe_data(data: PreparedData) -> dict[str, Any]:
     """What the model learnt from: datasets with licences, clips and speakers per split, labels, what was set aside."""
-    clips = read_table(data.clips, "clips", ["clip_id", "dataset", "licence", "speaker_id", "emotion", "status"])
+    clips = read_table(data.clips, "clips", ["dataset", "labelled", "status"])
     splits = read_table(data.splits, "splits")
-    used = clips[clips.status == "used"].fillna({"licence": "not stated", "dataset": "not stated"})
+    used = clips[clips.status == "used"]
     check_table(data.labels, "labels")
     label = TableFile(data.labels).read_row_group(0, columns=["source", "source_version"]).slice(0, 1)
     per_split = {name: splits[splits.split == name] for name in SPLITS}
     shared = splits.groupby("speaker_id")["split"].nunique()
     return {
-        "datasets": [
-            {"name": name, "licence": licence, "n_clips": len(own), "n_speakers": own.speaker_id.nunique()}
-            for (name, licence), own in used.groupby(["dataset", "licence"])
-        ],
+        "datasets": used_datasets(data),
+        "n_unlabelled": int((~used["labelled"].fillna(False).astype(bool)).sum()),
         "clips": {name: len(own) for name, own in per_split.items()},
         "speakers": {name: own.speaker_id.nunique() for name, own in per_split.items()},
         "emotions": {name: int(n) for name, n in per_split["train"]["emotion"].value_counts().sort_index().items()},
@@ -125,10 +133,12 @@ def read_scores(paths: Sequence[Path], seed: int) -> pd.DataFrame:
     return rows
 
 
-def licence_terms(config: dict[str, Any], corpus: dict[str, Any]) -> list[str]:
+def licence_terms(record: dict[str, Any], corpus: dict[str, Any]) -> list[str]:
     """What the model inherits from data, weights and labels."""
-    terms = [f"data `{own['name']}`: {own['licence']} ({own['n_clips']} clips)" for own in corpus["datasets"]]
+    config, datasets = record["config"], [*corpus["datasets"], *corpus["earlier"]]
+    terms = [f"data `{own['name']}`: {own['licence']} ({own['n_clips']} clips)" for own in datasets]
     terms += [text for (section, key, value), text in INHERITED.items() if config.get(section, {}).get(key) == value]
+    terms += [DETECTED_POINTS[config["landmarks"]["detector"]]] if not record["exact_points"] else []
     return terms + [text for source, text in INHERITED_LABELS.items() if corpus["label_source"] == source]
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from eap.evaluation.pairs import ALPHA, PRIMARY
-from eap.evaluation.weights import absent
+from eap.evaluation.weights import absent, unpublished
 from eap.experiments import BASE
 from eap.reporting.metrics import Metric, describe, group_title, sort_key
 from eap.reporting.offsets import offset_view
 from eap.reporting.results import Histories, Results
 from eap.reporting.score_tables import flags_of, undefined_rows
 from eap.reporting.tables import stage_counts
-from eap.training.alarms import raised_at_end
+from eap.training.alarms import raised_at_end, unjudged_at_end
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def cautions(found: Results, seeds: tuple[int, ...], weights: Any) -> list[Cauti
         _undefined(found.scores),
         _offsets(found.offsets),
         _absent(weights),
+        _unpublished(found.weights),
         _flagged(found.own_summary),
         _untold(found.comparisons),
         _spread(found.splits, found.scores, seeds),
@@ -53,17 +54,25 @@ def cautions(found: Results, seeds: tuple[int, ...], weights: Any) -> list[Cauti
 
 def _alarms(histories: Histories) -> Caution:
     """Trainings that ran without error and perhaps taught nothing."""
-    raised = [
-        f"{stage}{'' if experiment == BASE else f' of {experiment}'}{'' if seed is None else f', seed {seed}'}: {said}"
-        for experiment, stages in histories.items()
-        for stage, seeds in stages.items()
-        for seed, history in seeds.items()
-        for said in raised_at_end(history)
-    ]
-    if not raised:
-        return Caution("Nothing learnt?", "No training ended with an alarm.", "training", False)
-    more = "" if len(raised) <= 3 else f"; and {len(raised) - 3} more alarms"
-    return Caution("Nothing learnt?", f"{'; '.join(raised[:3])}{more}.", "training", True)
+    raised, unjudged = [], []
+    for experiment, stages in histories.items():
+        for stage, seeds in stages.items():
+            for seed, history in seeds.items():
+                of = "" if experiment == BASE else f" of {experiment}"
+                name = f"{stage}{of}{'' if seed is None else f', seed {seed}'}"
+                raised += [f"{name}: {said}" for said in raised_at_end(history)]
+                rule = unjudged_at_end(stage, history)
+                unjudged += [f"{name} ({rule})"] if rule else []
+    told = f"{_first(raised, 'alarm')}." if raised else "No training ended with an alarm."
+    if unjudged:
+        told += f" Without held-out clips no rule could judge {_first(unjudged, 'training')}."
+    return Caution("Nothing learnt?", told, "training", bool(raised))
+
+
+def _first(told: list[str], what: str) -> str:
+    """At most three of them, and how many more there are."""
+    more = len(told) - 3
+    return "; ".join(told[:3]) + (f"; and {more} more {what}{_s(more)}" if more > 0 else "")
 
 
 def _aside(clips: pd.DataFrame) -> Caution:
@@ -100,6 +109,15 @@ def _absent(weights: Any) -> Caution:
     told = "; ".join(f"{measured} ({key})" for key, measured in missing.items())
     text = f"Not measured, and not replaced, for want of weights (the keys take their paths): {told}."
     return Caution("Absent", text, "scores", False)
+
+
+def _unpublished(digests: dict[str, str]) -> Caution:
+    others = unpublished(digests)
+    if not others:
+        return Caution("Unpublished", "No network scored with other weights than the published ones.", "scores", False)
+    told = "; ".join(f"{name} ({key})" for key, name in others.items())
+    text = f"By its SHA-256 the file is not the published one, and its scores are not comparable: {told}."
+    return Caution("Unpublished", text, "scores", True)
 
 
 def _flagged(summary: pd.DataFrame) -> Caution:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 
 from eap.data.layout import PreparedData
 from eap.experiments import BASE
-from eap.schemas import read_table
+from eap.schemas import read_table, table_note
 from eap.stage import StageError
 
 ONCE = {"student": "student", "sync": "sync", "judge": "controls"}
@@ -30,6 +31,7 @@ class Results:
 
     root: Path
     files: tuple[tuple[str, Path], ...]  # table name, path
+    weights: dict[str, str]  # SHA-256 of the weights of each published network that scored
     clips: pd.DataFrame
     splits: pd.DataFrame
     shapes: pd.DataFrame
@@ -86,7 +88,14 @@ def read_results(root: Path, seeds: Sequence[int]) -> Results:
     tables["offsets"] = reader.read("offsets", root / "controls" / controls / "offsets.parquet")
     if tables["scores"].empty:
         raise StageError(f"{root / 'evaluation'}: no seed has a score; run the evaluation again")
-    return Results(root, tuple(reader.files), histories=histories, **tables)
+    return Results(root, tuple(reader.files), _weights(reader.files), histories=histories, **tables)
+
+
+def _weights(files: Sequence[tuple[str, Path]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in (path for name, path in files if name == "scores"):
+        found |= json.loads(table_note(path, "eap.weights") or "{}")
+    return found
 
 
 def existing(path: Path, seed: int | None = None) -> Path:

@@ -74,6 +74,8 @@ RULES = (
     ),
 )
 MEANING = {alarm.name: alarm.meaning for alarm in RULES}
+LOOKS_AT_HELD_OUT = {"sync": "sync_at_chance", "ant": "frames_constant", "era": "frames_constant"}
+"""The rule of each training that needs held-out clips, and is silent without any."""
 
 
 def judge(values: Values, form: str = "non_saturating") -> dict[str, bool]:
@@ -96,3 +98,10 @@ def raised_at_end(history: pd.DataFrame) -> list[str]:
     rows = history[history["part"] == "alarm"]
     last = rows[rows["step"] == rows["step"].max()]
     return [MEANING.get(term, term) for term in last[last["value"] > 0]["term"]]
+
+
+def unjudged_at_end(stage: str, history: pd.DataFrame) -> str | None:
+    """The rule that a training (`LOOKS_AT_HELD_OUT`) could not be judged by, having no held-out clip; None: it was."""
+    rule = LOOKS_AT_HELD_OUT.get(stage)
+    judged = history.loc[history["part"] == "alarm", "term"]
+    return None if rule in set(judged) else rule

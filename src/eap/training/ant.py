@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.optim import Adam
 
 from eap.data.batch import Batch
 from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
+from eap.data.index import used_datasets
 from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
@@ -28,7 +29,7 @@ from eap.training.augment import augment_voice
 from eap.training.build import build_ant, build_discriminator, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
 from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
-from eap.training.held_out import EarlyStop, held_out_batches, release, validate
+from eap.training.held_out import EarlyStop, held_out_batches, release, shown_frames, validate
 from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
 from eap.training.updates import Updates
 
@@ -128,7 +129,7 @@ class AntPhase:
         return {term: sum(r[term].item() for r in rows) / len(rows) for term in rows[0]}
 
 
-def start(phase: AntPhase, config: Any) -> dict[str, str]:
+def start(phase: AntPhase, config: Any) -> dict[str, Any]:
     """Give ANT and D the weights of ``ant.start_from``; what the record says of it.
 
     Raises
@@ -143,9 +144,15 @@ def start(phase: AntPhase, config: Any) -> dict[str, str]:
         raise StageError(
             f"ant.start_from: {path} is not a file; train it first (docs/adr/0034), or set ant.start_from: null"
         )
-    require_same(path, read_record(path, "train-ant"), config, "audio", "model")
+    record = read_record(path, "train-ant")
+    require_same(path, record, config, "audio", "model")
     load_model(path, {"ant": phase.ant, "critic": phase.critic})
-    return {"start_from": file_sha256(path)}
+    return {"start_from": file_sha256(path), "started_on": all_datasets(record)}
+
+
+def all_datasets(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Datasets that an ANT has learnt from: its own, and those of the ANT that it started from."""
+    return [*record["datasets"], *record.get("started_on", [])]
 
 
 def train_ant(
@@ -182,7 +189,7 @@ def _train(
             section.neutralization, rendered, config.critics.real == "any" and rendered > 0,
         )  # fmt: skip
 
-    training, held_out = (sampler(split, section.rendered_frames) for split in ("train", "validation"))
+    training, held_out = sampler("train", section.rendered_frames), sampler("validation", shown_frames(section))
     warming_up = sampler("train", 0)
     phase = AntPhase(config, build_reconstruction(config, load_student(student, config)))
 
@@ -198,7 +205,8 @@ def _train(
     record = {
         "stage": "train-ant", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": data.digest(), "student": file_sha256(student),
-        "judges": judges_sha256(config), **start(phase, config),
+        "judges": judges_sha256(config), "pairing": training.pairing(), "datasets": used_datasets(data),
+        **start(phase, config),
     }  # fmt: skip
     early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
     others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})

@@ -203,7 +203,8 @@ class Checkpoint:
         if not self.path.is_file():
             return 0, []
         try:
-            state = torch.load(self.path, weights_only=True)
+            # To the CPU: of several processes each moves its own copy to its own GPU
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
         except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
             if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which torch says of an archive cut short
                 raise

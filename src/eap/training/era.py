@@ -14,6 +14,7 @@ from torch.optim import Adam
 
 from eap.data.batch import Batch
 from eap.data.clip_store import FRAME_CACHE_BYTES, ClipStore
+from eap.data.index import used_datasets
 from eap.data.layout import PreparedData
 from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
@@ -28,11 +29,12 @@ from eap.models.ant import Identity
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
 from eap.training import processes
+from eap.training.ant import all_datasets
 from eap.training.augment import LIPS_AND_EMOTION, augment_voice
 from eap.training.build import build_ant, build_discriminator, build_era, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
 from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
-from eap.training.held_out import EarlyStop, held_out_batches, release, validate
+from eap.training.held_out import EarlyStop, held_out_batches, release, shown_frames, validate
 from eap.training.neutral_shape import fit_neutral_shape
 from eap.training.processes import gathered
 from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
@@ -235,7 +237,7 @@ class EraPhase:
         """
         era = (self.emotion_encoder, self.backbone, self.theta, self.phi, self.psi, self.ant.shape_emotion)
         groups = [{"params": [p for module in era for p in module.parameters()], "lr": self.lr_warmup}]
-        moves = self.lr_motion > 0 and not self.frozen_ant
+        moves = self.lr_motion > 0
         if moves:
             resting = {id(p) for p in self.ant.identity_token.parameters()}  # who speaks is no news
             moving = [p for p in self.ant.motion_parameters() if id(p) not in resting]
@@ -330,15 +332,16 @@ def _train(
     store = ClipStore(data, config.model.image_size, FRAME_CACHE_BYTES, pose_shape=config.model.pose_shape)
     section, device = config.era, config.compute.device
 
-    def sampler(split: str) -> WindowSampler:
+    def sampler(split: str, rendered: int) -> WindowSampler:
         return WindowSampler(
             store, split, config.emotions, section.frames, config.audio, section.p_emotional_source,
-            section.neutralization, section.rendered_frames, config.critics.real == "any",
+            section.neutralization, rendered, config.critics.real == "any",
         )  # fmt: skip
 
-    training, held_out = sampler("train"), sampler("validation")
+    training, held_out = sampler("train", section.rendered_frames), sampler("validation", shown_frames(section))
     phase = EraPhase(config, build_reconstruction(config, load_student(student, config)))
-    require_same(ant, read_record(ant, "train-ant"), config, "audio", "model")
+    ant_record = read_record(ant, "train-ant")
+    require_same(ant, ant_record, config, "audio", "model")
     load_model(ant, {"ant": phase.ant, "critic": phase.critic})
 
     def draw(step: int, key: str = "batch_size") -> Batch:
@@ -357,7 +360,8 @@ def _train(
     record = {
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": data.digest(), "student": file_sha256(student), "ant": file_sha256(ant),
-        "judges": judges_sha256(config),
+        "judges": judges_sha256(config), "pairing": training.pairing(), "datasets": used_datasets(data),
+        "ant_datasets": all_datasets(ant_record),
         # For people whom synthesis meets for the first time
         "neutral_shape": store.shape("*").tolist(), "neutral_fit": neutral_fit, "exact_points": store.exact_points,
     }  # fmt: skip

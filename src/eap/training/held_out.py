@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eap.config import EarlyStopping, EngineConfig
+from eap.config import AntConfig, EarlyStopping, EngineConfig, EraConfig
 from eap.data.batch import Batch
 from eap.data.cached_frames import resize_frame
 from eap.data.clip_landmarks import detect_landmarks
@@ -36,6 +36,11 @@ class Phase(Protocol):
     def show(self, batch: Batch) -> Pair:
         """The frames it generates for a batch, and the real ones."""
         ...
+
+
+def shown_frames(section: AntConfig | EraConfig) -> int:
+    """Frames of a held-out sample that are rendered: two at least where there are two, for `motion` compares them."""
+    return min(max(section.rendered_frames, 2), section.frames)
 
 
 def held_out_batches(draw: Callable[[int], Batch], clips: Sequence[str], engine: EngineConfig) -> list[Batch]:

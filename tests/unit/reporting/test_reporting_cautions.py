@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from eap.evaluation.weights import WEIGHTS
 from eap.reporting.cautions import Caution, cautions
 from eap.reporting.results import Histories
 from eap.schemas import to_table
@@ -17,7 +18,9 @@ def table(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return to_table(name, rows).to_pandas()
 
 
-def found(histories: Histories | None = None, **changes: list[dict[str, Any]]) -> dict[str, Caution]:
+def found(
+    histories: Histories | None = None, weights: dict[str, str] | None = None, **changes: list[dict[str, Any]]
+) -> dict[str, Caution]:
     base = {"experiment": "base", "variant": "generated", "other": "base", "other_variant": "still"}
     rows: dict[str, list[dict[str, Any]]] = {
         "clips": [{"clip_id": "a", "status": "used"}],
@@ -29,7 +32,7 @@ def found(histories: Histories | None = None, **changes: list[dict[str, Any]]) -
         "offsets": [{"clip_id": "a", "injected": 3, "found": 3}],
     }
     tables = {name: table(name, own) for name, own in (rows | changes).items()}
-    own = SimpleNamespace(own_summary=tables["summary"], histories=histories or {}, **tables)
+    own = SimpleNamespace(own_summary=tables["summary"], histories=histories or {}, weights=weights or {}, **tables)
     told = cautions(own, (0, 1, 2), SimpleNamespace(syncnet="a.model", emonet=None, lpips="b.pth", inception=None))
     return {caution.title: caution for caution in told}
 
@@ -48,24 +51,44 @@ def test_scores_that_need_weights_are_named_with_the_key_that_gives_them() -> No
     assert "SyncNet" not in said
 
 
+def test_weights_that_are_not_the_published_ones_are_told() -> None:
+    published = found(weights={"syncnet": WEIGHTS["syncnet"].sha256, "lpips": "7be5be79" + 56 * "0"})["Unpublished"]
+    assert not published.serious
+    other = found(weights={"syncnet": 64 * "0", "lpips": "7be5be79" + 56 * "0"})["Unpublished"]
+    assert other.serious
+    assert other.text.endswith("SyncNet v2 (evaluation.weights.syncnet).")
+
+
 METRICS = ("lmd", "pcc_intensity/era", "ccc_intensity/era")
 
 
 def test_alarms_that_stand_at_the_end_of_a_training_are_told() -> None:
-    def history(first: float, last: float) -> pd.DataFrame:
+    def history(first: float, last: float, rule: str = "frames_constant") -> pd.DataFrame:
         rows = [
-            (5, "alarm", "frames_constant", first),
-            (10, "alarm", "frames_constant", last),
+            (5, "alarm", rule, first),
+            (10, "alarm", rule, last),
             (10, "train", "lip", 9.0),
         ]
         return table("history", [{"step": s, "epoch": 0, "part": p, "term": t, "value": v} for s, p, t, v in rows])
 
     over = found({"base": {"ant": {0: history(1.0, 0.0)}}})["Nothing learnt?"]
     assert (over.serious, over.text) == (False, "No training ended with an alarm.")
-    stands = found({"base": {"sync": {None: history(0.0, 1.0)}}, "wide": {"ant": {3: history(1.0, 1.0)}}})
+    at_chance = history(0.0, 1.0, "sync_at_chance")
+    stands = found({"base": {"sync": {None: at_chance}}, "wide": {"ant": {3: history(1.0, 1.0)}}})
     said = MEANING["frames_constant"]
-    assert stands["Nothing learnt?"].text == f"sync: {said}; ant of wide, seed 3: {said}."
+    assert stands["Nothing learnt?"].text == f"sync: {MEANING['sync_at_chance']}; ant of wide, seed 3: {said}."
     assert stands["Nothing learnt?"].serious
+
+
+def test_trainings_that_no_rule_could_judge_are_told() -> None:
+    rows = [{"step": 5, "epoch": 0, "part": "alarm", "term": "discriminator_won", "value": 0.0}]
+    history = table("history", rows)
+    told = found({"base": {"ant": {n: history for n in range(4)}, "student": {None: history}}})["Nothing learnt?"]
+    assert not told.serious
+    assert told.text == (
+        "No training ended with an alarm. Without held-out clips no rule could judge ant, seed 0 (frames_constant); "
+        "ant, seed 1 (frames_constant); ant, seed 2 (frames_constant); and 1 more training."
+    )
 
 
 def test_where_all_is_well_nothing_is_serious() -> None:

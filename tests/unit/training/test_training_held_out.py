@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_data import tiny_config
+from tiny_data import PRESETS, tiny_config
 from torch import nn
 
-from eap.config import EarlyStopping, EngineConfig
+from eap.config import EarlyStopping, EngineConfig, load_config
 from eap.stage import StageError
-from eap.training.held_out import EarlyStop, enlarge, held_out_batches, held_out_lmd, motion, release
+from eap.training.held_out import EarlyStop, enlarge, held_out_batches, held_out_lmd, motion, release, shown_frames
 from eap.training.updates import Updates
 
 OFF = tiny_config().engine
@@ -36,6 +36,12 @@ def detect_brightness(frames_THWC):
     levels = frames_THWC.reshape(len(frames_THWC), -1).mean(1)
     found = [face_of(level) if level > 0 else np.full((68, 2), np.nan) for level in levels]
     return np.stack(found).astype(np.float32), []
+
+
+@pytest.mark.parametrize(("rendered", "frames", "shown"), [(1, 24, 2), (4, 24, 4), (1, 1, 1)])
+def test_two_frames_are_shown_where_one_is_rendered_in_training(rendered, frames, shown):
+    config = load_config({"ant": {"rendered_frames": rendered, "frames": frames}}, PRESETS)
+    assert shown_frames(config.ant) == shown
 
 
 def test_lmd_by_hand():
