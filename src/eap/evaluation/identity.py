@@ -14,8 +14,6 @@ import numpy as np
 from eap.data.faces import model_path
 
 MODEL_FILE = "dlib_face_recognition_resnet_model_v1.dat"
-SAME_PERSON = 0.6
-"""Distance below which dlib counts two faces as one person (KNOWN)."""
 EVERY = 5
 """Frames between two that are compared (CHOSEN: identity does not change within 0.2 s, and each costs 30 ms)."""
 

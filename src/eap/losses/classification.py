@@ -19,7 +19,7 @@ def classification_loss(logits_BTK: Tensor, emotion_B: Tensor, mask_BT: Tensor) 
     Parameters
     ----------
     logits_BTK
-        Logits per frame ``[B, T, K]``, or per sample ``[B, K]``; the latter count where the sample has a real frame.
+        Logits per frame ``[B, T, K]``.
     emotion_B
         Class of each sample, int64 ``[B]``, 0 .. K - 1.
     mask_BT
@@ -35,15 +35,11 @@ def classification_loss(logits_BTK: Tensor, emotion_B: Tensor, mask_BT: Tensor) 
     ValueError
         If shapes do not fit, a class does not exist or the mask has no real frame.
     """
-    if logits_BTK.dim() not in (2, 3) or mask_BT.dim() != 2:
+    if logits_BTK.dim() != 3 or mask_BT.dim() != 2:
         raise ValueError(
-            "logits and mask: expected [B, T, K] or [B, K], and [B, T], "
-            f"got {list(logits_BTK.shape)} and {list(mask_BT.shape)}"
+            f"logits and mask: expected [B, T, K] and [B, T], got {list(logits_BTK.shape)} and {list(mask_BT.shape)}"
         )
     check_classes(emotion_B, logits_BTK.shape[0], logits_BTK.shape[-1])
     check_mask(mask_BT)
-    if logits_BTK.dim() == 2:
-        mask = mask_BT.any(1)
-        return cross_entropy(valid_frames(logits_BTK, mask, "logits"), emotion_B[mask])
     emotion_BT = emotion_B[:, None].expand_as(mask_BT)
     return cross_entropy(valid_frames(logits_BTK, mask_BT, "logits"), emotion_BT[mask_BT])

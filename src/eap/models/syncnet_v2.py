@@ -14,8 +14,6 @@ WINDOW = 5
 """Frames of a window (KNOWN)."""
 SIDE = 224
 """Side of the frames, px (KNOWN)."""
-CEPSTRA = 13
-"""MFCC per step (KNOWN)."""
 STEPS_PER_FRAME, STEPS = 4, 20
 """MFCC steps per video frame and per window (KNOWN)."""
 EMBEDDING = 1024

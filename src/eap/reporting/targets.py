@@ -14,10 +14,12 @@ from typing import Any
 
 import pandas as pd
 
+from eap.digest import value_digest
 from eap.experiments import BASE
 from eap.files import write_text
 from eap.schemas import read_table
 from eap.stage import StageError
+from eap.training.checkpoint import read_record
 
 COLUMNS = {"real": "real", "still": "still", "shuffled": "shuffled"}
 TITLE = """# Results
@@ -131,10 +133,11 @@ def write_results(root: Path, preset: str, command: str, out: Path) -> None:
     Raises
     ------
     StageError
-        If the run has no comparison.
+        If the run has no comparison, or no trained model that says what made the figures.
     """
     if not (root / "comparison/summary.parquet").is_file():
         raise StageError(f"{root}: no comparison/summary.parquet; run the workflow to its end first")
+    made_by = _made_by(root)
     path = out / "results.json"
     presets = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     presets = {name: figures for name, figures in presets.items() if name.partition("/")[0] != preset}
@@ -144,11 +147,28 @@ def write_results(root: Path, preset: str, command: str, out: Path) -> None:
         presets[preset if name == BASE else f"{preset}/{name}"] = figures
     write_text(path, json.dumps(presets, indent=2, sort_keys=True, allow_nan=False) + "\n")
     note = out / f"results-{preset}.txt"
-    notes = [note.read_text(encoding="utf-8").strip(), ""] if note.is_file() else []
+    notes = [made_by, "", *([note.read_text(encoding="utf-8").strip(), ""] if note.is_file() else [])]
     page = out / "results.md"
     sections = _sections(page.read_text(encoding="utf-8")) if page.is_file() else {}
     sections[preset] = "\n".join([*_section(preset, found[BASE], command, notes), *_experiments(found)])
     write_text(page, "\n\n".join([TITLE, *(sections[name] for name in sorted(sections))]) + "\n")
+
+
+def _made_by(root: Path) -> str:
+    """Source tree and configuration that trained the base's seeds, to compare with today's."""
+    paths = sorted((root / "era" / BASE).glob("seed=*/model.safetensors"))
+    if not paths:
+        raise StageError(f"{root / 'era' / BASE}: no trained model, which would say what made the figures")
+    records = [read_record(path, "train-era") for path in paths]
+    trees = sorted({record["git_sha"] for record in records})
+    values = sorted({value_digest(record["config"]) for record in records})
+    return (
+        f"ERA was trained by source tree {_quoted(trees)}, configuration (digest as in model cards) {_quoted(values)}."
+    )
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _sections(page: str) -> dict[str, str]:

@@ -165,7 +165,10 @@ def train_ant(
     checkpoints: Path,
     log: Log,
 ) -> StageResult:
-    """Train ANT for ``ant.epochs`` passes over the training clips and write the model.
+    """Train ANT for ``ant.epochs`` epochs and write the model.
+
+    CHOSEN: an epoch has as many samples as there are training clips, of every emotion, so that ANT's and ERA's epochs
+    are of one length. Its targets are the neutral ones alone (any, without neutralization), each several times.
 
     Raises
     ------

@@ -306,7 +306,9 @@ def train_era(
     checkpoints: Path,
     log: Log,
 ) -> StageResult:
-    """Train ERA on top of a trained ANT for ``era.epochs`` passes over the training clips and write the model.
+    """Train ERA on top of a trained ANT for ``era.epochs`` epochs and write the model.
+
+    CHOSEN: an epoch has as many samples as there are training clips; samples are drawn by class, not in passes.
 
     Raises
     ------

@@ -95,6 +95,19 @@ def test_the_sources_landmarks_are_the_source_frames(store):
         np.testing.assert_array_equal(points, store[found[0][0]].landmarks_TP2[found[0][1]])
 
 
+def test_pairing_counts_clips_whose_source_cannot_be_as_asked(store, monkeypatch):
+    clips = store.ids("train")
+    assert make(store).pairing() == {"clips": len(clips), "without_emotional_source": 0, "with_own_source": 0}
+    people = ["alone", "calm", "calm"] + (len(clips) - 3) * ["moved"]
+    rows = {
+        clip_id: {"speaker_id": person, "emotion": "happy" if person == "moved" else "neutral"}
+        for clip_id, person in zip(clips, people, strict=True)
+    }
+    monkeypatch.setattr(type(store), "rows", lambda self, clip_id: rows[clip_id])
+    assert make(store).pairing() == {"clips": len(clips), "without_emotional_source": 3, "with_own_source": 1}
+    assert make(store, neutralization=False).pairing() == {"clips": len(clips)}
+
+
 def test_rendered_frames_are_those_of_their_times(store):
     seen = Counter()
     for step in range(40):

@@ -12,6 +12,7 @@ from eap.digest import file_sha256
 from eap.reporting.card import write_card
 from eap.schemas import write_table
 from eap.stage import StageError
+from eap.training.checkpoint import read_record, save_model
 
 
 def score_row(variant, metric, value, clip_id="ann/happy-1.mp4", seed=0, reason=None):
@@ -84,6 +85,29 @@ def test_data_licence_and_digests_are_those_of_the_files(card, era_file):
     assert "VGG19" not in card.split("<details>")[0]
     assert f"`{file_sha256(era_file)}`" in card
     assert "rendered people" not in card
+
+
+def test_what_ant_started_from_and_what_pairing_lacked_are_told(era_file, tiny_data, scores, tmp_path):
+    record = read_record(era_file, "train-era")
+    assert [own["name"] for own in record["ant_datasets"]] == ["drawn"]
+    grid = {"name": "grid", "licence": "CC BY 4.0", "n_clips": 70, "n_speakers": 7}
+    changed = {
+        "ant_datasets": [*record["ant_datasets"], grid], "exact_points": True,
+        "pairing": {"clips": 12, "without_emotional_source": 5, "with_own_source": 0},
+    }  # fmt: skip
+    save_model(tmp_path / "other.safetensors", {}, record | changed)
+    write_card(tmp_path / "other.safetensors", tiny_data, scores, tmp_path / "card.md")
+    told = (tmp_path / "card.md").read_text(encoding="utf-8")
+    assert "it had learnt before from\n\n- grid: 70 clips of 7 speakers (CC BY 4.0)" in told
+    assert "- data `grid`: CC BY 4.0 (70 clips)" in told
+    assert "5 of 12 training clips are of people without an emotional clip" in told
+    assert "the only one of their person" not in told
+    assert "points that dlib's model found" not in told
+
+
+def test_points_that_a_detector_found_are_told(card):
+    assert "learnt from points that dlib's model found" in card
+    assert "it had learnt before from" not in card
 
 
 def test_scores_of_another_seed_and_other_data_are_refused(era_file, tiny_data, scores, tmp_path, monkeypatch):

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from eap.digest import git_sha, value_digest
 from eap.reporting.targets import Target, write_results
 from eap.schemas import write_table
 from eap.stage import StageError
+from eap.training.checkpoint import save_model
 
 
 @pytest.fixture
@@ -41,6 +43,9 @@ def root(tmp_path):
     parts.append({**row("rolled", "opening_correlation", -0.4), "part": "speaker", "value": "grid_s1"})
     parts.append({**row("generated", "lmd", 7.0), "part": "emotion", "value": "grid_s1"})
     write_table(tmp_path / "comparison/breakdown.parquet", "breakdown", parts)
+    for seed in (0, 1):
+        record = {"stage": "train-era", "seed": seed, "config": {"loss": {"lip": 5}}}
+        save_model(tmp_path / f"era/base/seed={seed}/model.safetensors", {}, record)
     return tmp_path
 
 
@@ -59,6 +64,8 @@ def test_figures_stand_beside_their_controls_and_what_is_missed(root, tmp_path):
     page = (out / "results.md").read_text()
     assert "n = 1 seed\n" in page
     assert "One seed." in page
+    assert f"trained by source tree `{git_sha()}`, configuration" in page
+    assert f"`{value_digest({'loss': {'lip': 5}})}`." in page
     assert "| lmd | <= 2 (0.4 x still) | 2.500 | 0.500 | 1.000 | 5.000 | 3.000 |" in page
     assert "| opening_correlation | >= 0.5 (0.4 above shuffled) | 0.900 | met |" in page
     assert "| source_share valence g=1/faces | <= 0.05 | 0.040 | met |" in page

@@ -249,6 +249,12 @@ def test_resumed_equals_uninterrupted(tiny_data, student_file, tmp_path, whole, 
     assert history.equals(whole[1])
 
 
+def test_an_epoch_has_as_many_samples_as_training_clips(whole, store):
+    clips = store.ids("train")
+    assert len([clip for clip in clips if store.rows(clip)["emotion"] == "neutral"]) < len(clips) == 10
+    assert whole[1].groupby("epoch")["step"].max().tolist() == [5, 10, 15]  # three epochs of ten samples, two a step
+
+
 def test_another_configuration_neither_resumes_nor_overwrites(tiny_data, student_file, tmp_path, whole, capsys):
     folder = whole[2] / "checkpoints"
     kept = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -288,7 +294,10 @@ def test_a_run_may_start_from_another_ant(tiny_data, student_file, ant_file, tmp
     learnt = [key for key in given if "weight_u" not in key and not key.startswith("critic.layers") and "_v" not in key]
     for key in learnt:
         torch.testing.assert_close(tensors[key], given[key], atol=1e-6, rtol=0)
-    assert read_record(tmp_path / "model.safetensors", "train-ant")["start_from"] == file_sha256(ant_file)
+    record, first = (read_record(path, "train-ant") for path in (tmp_path / "model.safetensors", ant_file))
+    assert record["start_from"] == file_sha256(ant_file)
+    assert record["started_on"] == first["datasets"] == record["datasets"]
+    assert [(own["name"], own["n_clips"]) for own in first["datasets"]] == [("drawn", len(SPLIT_OF))]
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,6 @@ TARGETS: dict[str, tuple[float, ...]] = {
 }
 """Mouth of each viseme (the 15 visemes of MPEG-4's usual extension), in the order of `CHANNELS`. CHOSEN."""
 
-VISEMES = tuple(TARGETS)
-
 _DOMINANCE = {"PP": (8, 1, 1, 8, 4, 1), "FF": (5, 1, 1, 4, 8, 1), "CH": (1, 1, 4, 1, 1, 1), "ou": (1, 1, 3, 1, 1, 1)}
 """How strongly a viseme insists on its own channels against its neighbours; 1 where nothing is said."""
 
