@@ -375,7 +375,7 @@ def compare(
     from eap.reporting.comparison import compare
 
     described = json.loads(experiments)
-    _run(context, "compare", config, [], lambda c, _: compare(c, described, results))
+    _run(context, "compare", config, [], lambda c, _: compare(c, described, results, results / "comparison"))
     _log_summaries(context.obj, results / "comparison" / "summary.parquet")
 
 
@@ -599,18 +599,28 @@ def card(
 @app.command()
 def results(
     preset: Annotated[str, typer.Option(help="Name of the preset that was run.")],
-    root: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Its results.")] = Path("results"),
+    root: Annotated[Path, typer.Option(file_okay=False, help="Its results.")] = Path("results"),
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of results.md and results.json.")] = Path("docs"),
-    seeds: Annotated[str, typer.Option(help="Seeds that were run, as snakemake takes them; empty: the preset's.")] = "",
+    only_kept: Annotated[bool, typer.Option("--kept", help="From the tables kept in OUT/measured alone.")] = False,
+    presets: Presets = PRESETS,
 ) -> None:
-    """Write what was asked for beside what was measured: results.md and results.json."""
-    from eap.reporting.targets import write_results
+    """Write what was asked for beside what was measured: results.md and results.json.
 
-    chosen = f" 'seeds={seeds}'" if seeds else ""
-    option = f" --seeds '{seeds}'" if seeds else ""
-    run = f"snakemake --cores 2 --config preset={preset}{chosen} -- all"
-    write_results(root, preset, f"{run}\npython -m eap results --preset {preset}{option}", out)
-    typer.echo(f"{out / 'results.md'} written")
+    The tables of the run's seeds are added to those that OUT/measured/PRESET keeps: seeds may be run one by one.
+    """
+    from eap.experiments import load_experiments
+    from eap.reporting.measured import keep, kept
+    from eap.reporting.targets import figures, write_results
+
+    experiments, measured = load_experiments({"preset": preset}, presets), out / "measured" / preset
+    if not only_kept:
+        added = keep(root, experiments, measured)
+        typer.echo(f"{measured}: seeds {', '.join(map(str, added))} kept")
+    there = kept(measured, experiments)
+    made_by = f"{there.text(experiments.base.seeds)} From `measured/{preset}` alone: option `--kept`."
+    run = f"snakemake --cores 2 --config preset={preset} -- all\npython -m eap results --preset {preset}"
+    write_results(preset, figures(measured, experiments, there.seeds), made_by, run, out)
+    typer.echo(f"{out / 'results.md'} written, from seeds {', '.join(map(str, there.seeds))}")
 
 
 @app.command()

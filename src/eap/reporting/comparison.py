@@ -26,8 +26,8 @@ RIVALS = ("still", "shuffled", "neutral", "real")
 MADE = ("data", "student", "sync", "ant", "controls")
 
 
-def compare(config: Any, experiments: Mapping[str, Any], results: Path) -> StageResult:
-    """Write `TABLES` into ``comparison`` under the folder of results.
+def compare(config: Any, experiments: Mapping[str, Any], results: Path, out: Path) -> StageResult:
+    """Write `TABLES`.
 
     Parameters
     ----------
@@ -37,6 +37,8 @@ def compare(config: Any, experiments: Mapping[str, Any], results: Path) -> Stage
         What `eap.experiments.Experiments.describe` says: per experiment, what it changes and whose files it uses.
     results
         Folder of all results.
+    out
+        Folder of the tables.
 
     Raises
     ------
@@ -67,10 +69,10 @@ def compare(config: Any, experiments: Mapping[str, Any], results: Path) -> Stage
         tables["comparisons"] += experiment_rows(second, first, samples, experiments)
     for name in TABLES:
         made = {"sources": sources, "config": {"seeds": list(config.seeds), "experiments": experiments}}
-        write_table(results / "comparison" / f"{name}.parquet", name, tables[name], **made)
+        write_table(out / f"{name}.parquet", name, tables[name], **made)
     verdicts = pd.Series([row["verdict"] for row in tables["comparisons"]], dtype=object).value_counts()
     counts = {f"n_{name.replace(' ', '_')}": float(n) for name, n in verdicts.items()}
-    return StageResult({"n_experiments": float(len(experiments)), **counts}, (results / "comparison/summary.parquet",))
+    return StageResult({"n_experiments": float(len(experiments)), **counts}, (out / "summary.parquet",))
 
 
 def scored(results: Path, name: str, seeds: tuple[int, ...], table: str) -> list[Path]:

@@ -1,6 +1,7 @@
 """What was asked for beside what was measured: ``results.md`` and ``results.json``, from the tables of a comparison.
 
-Nothing is computed here but differences: every figure is a row of table "summary" or "probes".
+Nothing is computed here but differences: every figure is a row of table "summary" or "probes", which are made from the
+tables of all seeds that `eap.reporting.measured` keeps.
 """
 
 from __future__ import annotations
@@ -8,18 +9,19 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 
-from eap.digest import value_digest
-from eap.experiments import BASE
+from eap.experiments import BASE, Experiments
 from eap.files import write_text
+from eap.reporting.comparison import compare
 from eap.schemas import read_table
-from eap.stage import StageError
-from eap.training.checkpoint import read_record
 
 COLUMNS = {"real": "real", "still": "still", "shuffled": "shuffled"}
 TITLE = """# Results
@@ -86,17 +88,17 @@ TARGETS = {"reference": REFERENCE, "grid_cpu": GRID_CPU}
 """Bounds by preset (CHOSEN: the project's own): on held-out people of the phantom corpus; on held-out real clips."""
 
 
-def collect(root: Path, experiment: str = BASE) -> dict[str, dict[str, Any]]:
+def collect(comparison: Path, experiment: str = BASE) -> dict[str, dict[str, Any]]:
     """``{metric: {mean, std, n, real, still, shuffled}}`` of an experiment; null where there is no such value.
 
     Parameters
     ----------
-    root
-        Folder ``results`` of a run; n counts seeds.
+    comparison
+        Folder of the tables that `eap.reporting.comparison` wrote; n counts seeds.
     """
-    summary = read_table(root / "comparison/summary.parquet", "summary")
-    probes = read_table(root / "comparison/probes.parquet", "probes")
-    breakdown = read_table(root / "comparison/breakdown.parquet", "breakdown")
+    summary = read_table(comparison / "summary.parquet", "summary")
+    probes = read_table(comparison / "probes.parquet", "probes")
+    breakdown = read_table(comparison / "breakdown.parquet", "breakdown")
     own = breakdown[breakdown["part"] == "speaker"]
     own = own.assign(metric=own["metric"] + " of " + own["value"])
     asked = {target.metric for targets in TARGETS.values() for target in targets}
@@ -120,31 +122,35 @@ def collect(root: Path, experiment: str = BASE) -> dict[str, dict[str, Any]]:
     return found
 
 
-def write_results(root: Path, preset: str, command: str, out: Path) -> None:
+def figures(measured: Path, experiments: Experiments, seeds: Sequence[int]) -> dict[str, dict[str, dict[str, Any]]]:
+    """What `collect` finds of every experiment, `BASE` first, in the tables that `eap.reporting.measured` keeps."""
+    with TemporaryDirectory() as folder:
+        described = json.loads(experiments.describe())
+        compare(SimpleNamespace(seeds=tuple(seeds)), described, measured, Path(folder))
+        return {name: collect(Path(folder), name) for name in experiments.configs}
+
+
+def write_results(
+    preset: str, found: dict[str, dict[str, dict[str, Any]]], made_by: str, command: str, out: Path
+) -> None:
     """Write ``results.md`` and ``results.json``; what existing files of these names say of other presets is kept.
 
     Parameters
     ----------
     preset
         Its bounds are in `TARGETS`, if it has any. A file ``results-PRESET.txt`` in `out` is put above its tables.
+    found
+        What `figures` says of each experiment.
+    made_by
+        Which seeds they are of, and what trained them.
     command
         What regenerates it.
-
-    Raises
-    ------
-    StageError
-        If the run has no comparison, or no trained model that says what made the figures.
     """
-    if not (root / "comparison/summary.parquet").is_file():
-        raise StageError(f"{root}: no comparison/summary.parquet; run the workflow to its end first")
-    made_by = _made_by(root)
     path = out / "results.json"
     presets = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    presets = {name: figures for name, figures in presets.items() if name.partition("/")[0] != preset}
-    names = read_table(root / "comparison/experiments.parquet", "experiments")["experiment"]
-    found = {name: collect(root, name) for name in [BASE, *(name for name in names if name != BASE)]}
-    for name, figures in found.items():
-        presets[preset if name == BASE else f"{preset}/{name}"] = figures
+    presets = {name: own for name, own in presets.items() if name.partition("/")[0] != preset}
+    for name, own in found.items():
+        presets[preset if name == BASE else f"{preset}/{name}"] = own
     write_text(path, json.dumps(presets, indent=2, sort_keys=True, allow_nan=False) + "\n")
     note = out / f"results-{preset}.txt"
     notes = [made_by, "", *([note.read_text(encoding="utf-8").strip(), ""] if note.is_file() else [])]
@@ -152,23 +158,6 @@ def write_results(root: Path, preset: str, command: str, out: Path) -> None:
     sections = _sections(page.read_text(encoding="utf-8")) if page.is_file() else {}
     sections[preset] = "\n".join([*_section(preset, found[BASE], command, notes), *_experiments(found)])
     write_text(page, "\n\n".join([TITLE, *(sections[name] for name in sorted(sections))]) + "\n")
-
-
-def _made_by(root: Path) -> str:
-    """Source tree and configuration that trained the base's seeds, to compare with today's."""
-    paths = sorted((root / "era" / BASE).glob("seed=*/model.safetensors"))
-    if not paths:
-        raise StageError(f"{root / 'era' / BASE}: no trained model, which would say what made the figures")
-    records = [read_record(path, "train-era") for path in paths]
-    trees = sorted({record["git_sha"] for record in records})
-    values = sorted({value_digest(record["config"]) for record in records})
-    return (
-        f"ERA was trained by source tree {_quoted(trees)}, configuration (digest as in model cards) {_quoted(values)}."
-    )
-
-
-def _quoted(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def _sections(page: str) -> dict[str, str]:

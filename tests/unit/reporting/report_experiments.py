@@ -29,7 +29,7 @@ def make_compared(root: Path) -> Path:
         rows["level"] = rows["clip_id"].map(LEVELS)
         rows.loc[rows["metric"] == "lmd", "value"] -= 0.5 * (OTHER in path.parts)
         write_table(path, "scores", rows)
-    compare(SimpleNamespace(seeds=(0, 1)), EXPERIMENTS, root)
+    compare(SimpleNamespace(seeds=(0, 1)), EXPERIMENTS, root, root / "comparison")
     path = root / "comparison" / "comparisons.parquet"
     rows = read_table(path, "comparisons")
     between = (rows["experiment"] == OTHER) & (rows["other"] == "base")

@@ -92,7 +92,7 @@ def make_results(root: Path, seeds: tuple[int, ...] = (0, 1), lmd_generated: flo
     write_table(root / "controls" / "base" / "scores.parquet", "scores", _scores(None, 0, lmd_generated))
     write_table(root / "controls" / "base" / "curves.parquet", "curves", _curves(None))
     write_table(root / "controls" / "base" / "offsets.parquet", "offsets", _offsets())
-    compare(SimpleNamespace(seeds=seeds), BASE_ONLY, root)
+    compare(SimpleNamespace(seeds=seeds), BASE_ONLY, root, root / "comparison")
     return root
 
 

@@ -29,7 +29,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = read_table(path, "scores")
         rows.loc[rows.metric == "lmd", "value"] += 1
         write_table(path, "scores", rows)
-    compare(SimpleNamespace(seeds=(0, 1)), BOTH, root)
+    compare(SimpleNamespace(seeds=(0, 1)), BOTH, root, root / "comparison")
     return root
 
 
@@ -134,4 +134,4 @@ def test_what_can_be_compared(metric: str, changes: dict, sync: str, reason: str
 
 def test_a_seed_that_was_not_scored_is_named(results: Path) -> None:
     with pytest.raises(StageError, match=r"evaluation/base/seed=7/scores\.parquet: missing"):
-        compare(SimpleNamespace(seeds=(0, 7)), BASE_ONLY, results)
+        compare(SimpleNamespace(seeds=(0, 7)), BASE_ONLY, results, results / "comparison")
