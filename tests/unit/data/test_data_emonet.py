@@ -100,7 +100,9 @@ def test_frames_are_read_in_batches_at_the_networks_size(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eap.data.emonet.BATCH", 2)
-    config = sections("labels", tmp_path, {"labels": {"source": "emonet", "emonet": {"path": str(weights), "sha256": None}}})
+    config = sections(
+        "labels", tmp_path, {"labels": {"source": "emonet", "emonet": {"path": str(weights), "sha256": None}}}
+    )
     reader = EmoNetReader(config.labels.emonet, config.compute)
     large = pictures().repeat(2, axis=1).repeat(2, axis=2)  # each px twice: reduced by areas, it is the picture again
     values = reader(large[[0, 1, 0]])
