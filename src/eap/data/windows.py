@@ -85,7 +85,7 @@ class WindowSampler:
         """Of how many clips the source cannot be what cross-emotion pairing asks for; part of a training's record.
 
         Without an emotional clip of the person the source is neutral; without any other clip it is the target's own
-        (method.md 2.1: reconstruct from another frame, and say so).
+        (method 2.1: reconstruct from another frame, and say so).
         """
         if not self.neutralization:
             return {"clips": len(self.ids)}

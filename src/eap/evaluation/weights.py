@@ -17,6 +17,10 @@ class WeightFile:
     sha256: str
     """Of the published file: all 64 digits, or as many as its name tells."""
 
+    def is_published(self, sha256: str) -> bool:
+        """Whether a file of this SHA-256 is the published one."""
+        return sha256.startswith(self.sha256)
+
     @property
     def absence(self) -> str:
         """Why metrics are absent without it."""
@@ -65,7 +69,7 @@ def unpublished(digests: Mapping[str, str]) -> dict[str, str]:
     return {
         f"evaluation.weights.{kind}": WEIGHTS[kind].name
         for kind, sha256 in sorted(digests.items())
-        if not sha256.startswith(WEIGHTS[kind].sha256)
+        if not WEIGHTS[kind].is_published(sha256)
     }
 
 

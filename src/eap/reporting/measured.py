@@ -42,30 +42,37 @@ def keep(results: Path, experiments: Experiments, measured: Path) -> list[int]:
     Raises
     ------
     StageError
-        If no seed was scored, or a model was trained with other values than the preset's.
+        If no seed was scored, a model was trained with other values than the preset's, or seeds that stay were
+        measured with other values; nothing is copied then.
     """
-    seeds = sorted(set.intersection(*(_scored(results, name) for name in experiments.configs)))
+    seeds = _seeds(results, experiments, "scores.parquet")
     if not seeds:
         raise StageError(f"{results}: no seed is scored (in every experiment); run the workflow to its end first")
-    for name, config in experiments.configs.items():
-        for seed in seeds:
-            model = results / "era" / name / f"seed={seed}" / "model.safetensors"
-            record = read_record(model, "train-era")
-            if record["config"] != json.loads(stage_sections(config, "train-era")):
-                raise StageError(
-                    f"{model} was trained with other values than the preset's; run the preset as it is, or save yours "
-                    "as a preset of its own"
-                )
-            folder = Path("evaluation") / name / f"seed={seed}"
-            _copy(results / folder, measured / folder, PER_SEED)
-            judge = results / "judge" / experiments.maker("controls", name) / "model.safetensors"
-            made = {
-                "values": values(config),
-                "git_sha": record["git_sha"],
-                "model_sha256": file_sha256(model),
-                "judge_sha256": file_sha256(judge),
-            }
-            write_text(measured / folder / RECORD, json.dumps(made, indent=2) + "\n")
+    _made_from(measured, experiments, sorted(set(_seeds(measured, experiments, RECORD)) - set(seeds)))
+    records = {
+        (name, seed): read_record(results / "era" / name / f"seed={seed}" / "model.safetensors", "train-era")
+        for name in experiments.configs
+        for seed in seeds
+    }
+    for (name, seed), record in records.items():
+        if record["config"] != json.loads(stage_sections(experiments.configs[name], "train-era")):
+            raise StageError(
+                f"{results / 'era' / name}, seed {seed}: the model was trained with other values than the preset's; "
+                "run the preset as it is, or save yours as a preset of its own"
+            )
+    for (name, seed), record in records.items():
+        folder = Path("evaluation") / name / f"seed={seed}"
+        _copy(results / folder, measured / folder, PER_SEED)
+        judge = results / "judge" / experiments.maker("controls", name) / "model.safetensors"
+        made = {
+            "values": values(experiments.configs[name]),
+            "git_sha": record["git_sha"],
+            "model_sha256": file_sha256(results / "era" / name / f"seed={seed}" / "model.safetensors"),
+            "judge_sha256": file_sha256(judge),
+        }
+        write_text(
+            measured / folder / RECORD, json.dumps(made, indent=2) + "\n"
+        )  # last: a seed without it is not whole
     for name in experiments.makers("controls"):
         _copy(results / "controls" / name, measured / "controls" / name, CONTROLS)
     return seeds
@@ -96,22 +103,29 @@ def kept(measured: Path, experiments: Experiments) -> Kept:
     StageError
         If there is none, or one was made from other values than the preset's of today.
     """
-    seeds = sorted(set.intersection(*(_scored(measured, name) for name in experiments.configs)))
+    seeds = _seeds(measured, experiments, RECORD)
     if not seeds:
         raise StageError(f"{measured}: no seed is kept there; run the workflow, then `eap results` without --kept")
-    trees, judges = set(), set()
+    made = _made_from(measured, experiments, seeds)
+    trees = sorted({record["git_sha"] for _, record in made})
+    judges = {(experiments.maker("controls", name), record["judge_sha256"]) for name, record in made}
+    return Kept(seeds, trees, len(judges) - len(experiments.makers("controls")) + 1)
+
+
+def _made_from(measured: Path, experiments: Experiments, seeds: Sequence[int]) -> list[tuple[str, dict[str, str]]]:
+    """Experiment and record of kept seeds; an error if their values are not the preset's of today."""
+    made = []
     for name, config in experiments.configs.items():
         for seed in seeds:
             folder = measured / "evaluation" / name / f"seed={seed}"
-            made = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-            if made["values"] != values(config):
+            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            if record["values"] != values(config):
                 raise StageError(
                     f"{folder}: measured with other values than the preset has now, so it cannot stand beside others; "
                     f"remove {measured}, and measure all seeds again"
                 )
-            trees.add(made["git_sha"])
-            judges.add((experiments.maker("controls", name), made["judge_sha256"]))
-    return Kept(seeds, sorted(trees), len(judges) - len({maker for maker, _ in judges}) + 1)
+            made.append((name, record))
+    return made
 
 
 def values(config: Config) -> str:
@@ -125,9 +139,13 @@ def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _scored(root: Path, name: str) -> set[int]:
-    paths = (root / "evaluation" / name).glob("seed=*/scores.parquet")
-    return {int(path.parent.name.partition("=")[2]) for path in paths}
+def _seeds(root: Path, experiments: Experiments, mark: str) -> list[int]:
+    """The seeds whose folder holds `mark` in every experiment."""
+    found = [
+        {int(path.parent.name.partition("=")[2]) for path in (root / "evaluation" / name).glob(f"seed=*/{mark}")}
+        for name in experiments.configs
+    ]
+    return sorted(set.intersection(*found))
 
 
 def _copy(source: Path, target: Path, names: Sequence[str]) -> None:

@@ -152,6 +152,10 @@ def start(phase: AntPhase, config: Any) -> dict[str, Any]:
 
 def all_datasets(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Datasets that an ANT has learnt from: its own, and those of the ANT that it started from."""
+    if "datasets" not in record:
+        raise StageError(
+            "the ANT to start from does not tell what it learnt from (an older version wrote it); train it again"
+        )
     return [*record["datasets"], *record.get("started_on", [])]
 
 

@@ -57,8 +57,11 @@ def test_seeds_of_other_values_stay_apart(tmp_path):
     keep(a_run(tmp_path / "run", (0,)), DEMO, measured)
     with pytest.raises(StageError, match=r"seed=0: measured with other values than the preset has now"):
         kept(measured, changed)
+    with pytest.raises(StageError, match="seed=0: measured with other values"):
+        keep(a_run(tmp_path / "second", (1,)), changed, measured)
+    assert not (measured / "evaluation/base/seed=1").exists()
     trained_otherwise = load_experiments({"preset": "demo", "era": {"epochs": 2}}, PRESETS)
-    with pytest.raises(StageError, match=r"model\.safetensors was trained with other values than the preset's"):
+    with pytest.raises(StageError, match="the model was trained with other values than the preset's"):
         keep(tmp_path / "run", trained_otherwise, measured)
 
 

@@ -75,7 +75,7 @@ def find_weights(kind: str, path: Path | None) -> Given | None:
     if not path.is_file():
         raise StageError(f"{wanted.option}: {path} is not a file; the published one is {wanted.url}")
     sha256 = file_sha256(path)
-    return Given(path.absolute(), sha256, sha256.startswith(wanted.sha256))
+    return Given(path.absolute(), sha256, wanted.is_published(sha256))
 
 
 def protocol(settings: Settings) -> dict[str, Any]:
