@@ -102,8 +102,8 @@ test-tracking: setup  ## MLflow's server on a PostgreSQL of its own, with passwo
 	fi
 	pytest -m postgresql
 
-test-faults: setup  ## kills, a full disk, a dead server, damaged shards: each caused, the results compared [FAULT_KILLS=20 FAULT_EACH=0]
-	pytest -m faults -s --durations=0
+test-faults: setup  ## kills, a full disk, a dead server, damaged shards: each caused, the results compared [FAULT_KILLS=20 FAULT_EACH=0 FAULTS='as pytest -k']
+	pytest -m faults -s --durations=0 $(if $(FAULTS),-k '$(FAULTS)')
 
 # pip-audit asks PyPI's vulnerability service (or osv) about each locked package: it needs the network, and fails without.
 audit: setup  ## known vulnerabilities of the locked packages; no answer is a failure [AUDIT_SERVICE=pypi or osv]

@@ -1,6 +1,6 @@
 """Faults, each caused for real, and what is left after a rerun: `make test-faults`; it prints a table.
 
-FAULT_KILLS says how many kills (20; CI: 3), FAULT_EACH in how many stages the disk is full, in how many ways shards are
+FAULT_KILLS says how many kills (20; CI: 2), FAULT_EACH in how many stages the disk is full, in how many ways shards are
 damaged and how many in each way (0: all; CI: 1), FAULT_SEED when the kills come and which stages and shards these are.
 """
 
