@@ -100,7 +100,7 @@ class VideoConfig(Section):
 
 
 class AudioConfig(Section):
-    """Mel spectrogram. KNOWN (suppl. B.2): 16 kHz, window = hop = 640 samples. The rest is CHOSEN (method 1)."""
+    """Mel spectrogram. KNOWN (suppl. B.2): 16 kHz, window = hop = 640 samples. The rest is CHOSEN."""
 
     sample_rate: PositiveInt
     n_fft: PositiveInt
@@ -151,7 +151,7 @@ class LandmarkConfig(Section):
 
 
 class LabelConfig(Section):
-    """Pseudo labels of valence and arousal (method 5)."""
+    """Pseudo labels of valence and arousal."""
 
     source: Literal["landmarks", "phantom", "emonet"] = Field(
         description="landmarks: deviation from the own neutral face; phantom: the corpus's own ground truth; "
@@ -192,7 +192,7 @@ class ModelConfig(Section):
     layers: PositiveInt
     heads: PositiveInt
     dropout: Fraction
-    d_emotion: PositiveInt = Field(description="width of e, and of F's features (method 3: equal width)")
+    d_emotion: PositiveInt = Field(description="width of e, and of F's features")
     emotion_channels: PositiveInt = Field(description="base channels of F")
     emotion_pooled: bool = Field(description="E_E hears each frame beside the mean of the frames around it")
     discriminator_channels: PositiveInt

@@ -1,4 +1,4 @@
-"""A source face, a voice and a pose to a talking face (method 6)."""
+"""A source face, a voice and a pose to a talking face."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SWITCHES = {
     "critics.real", "loss.inten_form", "loss.inten_target", "loss.metric_form", "loss.intensity", "model.pose_shape",
     "era.ant", "ant.neutralization",
 }  # fmt: skip
-"""What issue 5 asks a switch for."""
+"""Gaps of the supplement, each of which needs a switch."""
 
 
 def annotation(key: str) -> Any:

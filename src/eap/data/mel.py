@@ -1,4 +1,4 @@
-"""Mel spectrogram with exactly one column per video frame (method 1)."""
+"""Mel spectrogram with exactly one column per video frame."""
 
 from __future__ import annotations
 

@@ -18,8 +18,7 @@ LIPS = slice(48, 68)
 RIGID = (0, 1, 2, 14, 15, 16, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 39, 42, 45)
 """Points that speech and expression hardly move: upper jaw, nose, eye corners.
 
-CHOSEN. **Deviation** from method 2, which names jaw and nose: the chin leaks the mouth, and eye corners steady the
-rotation (prototype measurement).
+CHOSEN (ADR 7): the chin would leak the mouth, and eye corners steady the rotation.
 """
 
 
@@ -95,7 +94,7 @@ def pose_transform(landmarks_NP2: np.ndarray, shape_P2: np.ndarray) -> np.ndarra
 
 
 def pose_only_landmarks(landmarks_NP2: np.ndarray, shape_P2: np.ndarray) -> np.ndarray:
-    """The person's mean neutral shape, moved to each frame's pose: pose is visible, expression is not (method 2).
+    """The person's mean neutral shape, moved to each frame's pose: pose is visible, expression is not.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Pseudo labels of valence and arousal per frame, and each speaker's mean neutral shape (method 5).
+"""Pseudo labels of valence and arousal per frame, and each speaker's mean neutral shape.
 
 That labels are pseudo labels of emotional intensity is KNOWN; where they come from is CHOSEN. `SOURCES` holds one
 function per source; each fills the same columns.
@@ -39,7 +39,7 @@ DIRECTION_DEG: dict[str, float] = {
 EXPRESSIVE = np.array([0, 1, 2, 14, 15, 16, *range(17, 48)])
 """Points whose deviation counts as emotion: upper jaw, brows, nose, eyes (indices, ``[37]``).
 
-Lips (48-67) are excluded, or speech would count as emotion (method 5). So is the lower jaw (3-13): it opens with every
+Lips (48-67) are excluded, or speech would count as emotion. So is the lower jaw (3-13): it opens with every
 vowel. CHOSEN.
 """
 

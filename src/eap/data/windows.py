@@ -46,7 +46,7 @@ class WindowSampler:
     audio
         The config's audio section (contexts and the value of silence).
     p_emotional_source
-        Probability that a source frame comes from a non-neutral clip of the same person (method 2, neutralization).
+        Probability that a source frame comes from a non-neutral clip of the same person: neutralization.
     neutralization
         False: the source is another frame of the target clip itself.
     others
@@ -85,7 +85,7 @@ class WindowSampler:
         """Of how many clips the source cannot be what cross-emotion pairing asks for; part of a training's record.
 
         Without an emotional clip of the person the source is neutral; without any other clip it is the target's own
-        (method 2.1: reconstruct from another frame, and say so).
+        (reconstruction from another frame).
         """
         if not self.neutralization:
             return {"clips": len(self.ids)}

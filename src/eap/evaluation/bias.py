@@ -1,4 +1,4 @@
-"""The input-bias test: one voice, a source face of every emotion (method 7).
+"""The input-bias test: one voice, a source face of every emotion.
 
 Where the source's emotion explains what comes out, the face leaked through; where the voice does, it was heard. At
 g = 0 nothing but a neutral face should be left, so real neutral clips of the same people stand beside it.

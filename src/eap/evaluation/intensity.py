@@ -1,6 +1,6 @@
 """RMSE, PCC and CCC of intensity, valence or arousal (KNOWN, suppl. B.1).
 
-Population moments over all test frames pooled (method 7). A value that is not defined is NaN, never 0 or 1.
+Population moments over all test frames pooled. A value that is not defined is NaN, never 0 or 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who reads emotion from a video, so that the estimator that trained ERA is never the only judge (method 7)."""
+"""Who reads emotion from a video, so that the estimator that trained ERA is never the only judge."""
 
 from __future__ import annotations
 

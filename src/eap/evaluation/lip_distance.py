@@ -1,7 +1,7 @@
 """LMD, and how the mouth's opening follows the reference.
 
 LMD is Eq. (1) with another landmark estimator: dlib's 68 points (KNOWN, suppl. B.1). Points 48-67, px at a 256 scale
-(INFERRED). Raw LMD mixes head pose with lips, so two variants stand beside it (CHOSEN, method 7). A frame in which
+(INFERRED). Raw LMD mixes head pose with lips, so two variants stand beside it (CHOSEN). A frame in which
 either face was not found is left out, and the coverage says how many were.
 """
 

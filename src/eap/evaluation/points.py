@@ -7,8 +7,8 @@ mouth from a drawn one.
 
 Fitted once, on real *validation* clips, so it has seen neither the training people nor the test people nor any
 generated frame, and judges the output of every experiment and seed alike. Where validation lacks an emotion
-of training, it is fitted on training clips (table "judge" says which). CHOSEN: method 7 asks for a judge beside
-theta(F(v)); how good this one is stands in the tables, as its agreement on real test clips (ADR 26).
+of training, it is fitted on training clips (table "judge" says which). CHOSEN: theta(F(v)) must not judge
+alone; how good this one is stands in the tables, as its agreement on real test clips (ADR 26).
 """
 
 from __future__ import annotations

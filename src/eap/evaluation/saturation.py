@@ -1,4 +1,4 @@
-"""The saturation test: does intensity rise with the level that was acted, and with the gain g (method 7)?"""
+"""The saturation test: does intensity rise with the level that was acted, and with the gain g?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LSE-D and LSE-C with the published SyncNet, as published (KNOWN, method 7), but for JPEG: lossless pixels are scored.
+"""LSE-D and LSE-C with the published SyncNet, as published (KNOWN), but for JPEG: lossless pixels are scored.
 
 Frames: resized bilinearly to 224 x 224, BGR, 0-255. Sound: 16 kHz int16 values to 13 MFCC at 100/s. With
 ``L = min(frames, floor(samples / 640))``, windows i = 0 .. L - 6: frames i .. i + 4 and MFCC columns 4 i .. 4 i + 19.

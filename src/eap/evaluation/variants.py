@@ -1,4 +1,4 @@
-"""Which test clips are scored, from which source face, and beside which controls (method 7).
+"""Which test clips are scored, from which source face, and beside which controls.
 
 Every clip is generated from a frame of *another* clip of the same person, preferably of another emotion, with the test
 clip's own voice and head pose.

@@ -102,7 +102,7 @@ def intensity(va: Tensor, definition: str = "norm") -> Tensor:
 
 
 def norm_loss(e_BTD: Tensor, va_BT2: Tensor, mask_BT: Tensor, definition: str = "norm") -> Tensor:
-    """Mean squared difference between ``||e||`` and the labels' intensity over real frames (CHOSEN, method 2).
+    """Mean squared difference between ``||e||`` and the labels' intensity over real frames (CHOSEN).
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def norm_loss(e_BTD: Tensor, va_BT2: Tensor, mask_BT: Tensor, definition: str = 
 
 
 def decode_loss(decoded_BTD: Tensor, e_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-    """``|| psi(theta(e)) - stopgrad(e) ||^2``, averaged over real frames (CHOSEN, method 2).
+    """``|| psi(theta(e)) - stopgrad(e) ||^2``, averaged over real frames (CHOSEN).
 
     The square of the norm is a sum over D: e has a norm of 0 .. 1, whatever its width.
 

@@ -41,7 +41,7 @@ class Identity:
 
 
 class ANT(nn.Module):
-    """Convolution and transformer layers (KNOWN) around a generator; the graph is CHOSEN (method 2, ADR 3 and 20).
+    """Convolution and transformer layers (KNOWN) around a generator; the graph is CHOSEN (ADR 3 and 20).
 
     The style of frame i is ``s_i = W_m m_i + W_e e_i`` (e in `unit_components`). W_e has no bias and starts at zero, so
     that e = 0 *is* neutral. The deviation of frame i's landmarks from the person's neutral shape is ``H m_i + H_e e_i``
@@ -56,7 +56,7 @@ class ANT(nn.Module):
     warp
         How the identity maps reach the driving frame before they are decoded (config key ``model.warp``): ``none``, as
         they are; ``pose``, by the similarity between the poses; ``landmarks``, by a flow from the source's landmarks to
-        those that pose, speech and emotion imply. **Deviation** from method 2's table, which is ``none``.
+        those that pose, speech and emotion imply. CHOSEN (ADR 20).
     flow_px
         Side of the grid on which the flow of ``landmarks`` is computed, at most.
     paint_px

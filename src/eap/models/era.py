@@ -32,7 +32,7 @@ class EmotionEncoder(nn.Module):
         return F.leaky_relu(self.encoder(mel_BTMW), 0.2)
 
     def forward(self, mel_BTMW: Tensor, mask_BT: Tensor, mean_BD: Tensor | None = None) -> Tensor:
-        """Emotion embeddings; their norm is trained towards the intensity (CHOSEN, method 2).
+        """Emotion embeddings; their norm is trained towards the intensity (CHOSEN).
 
         Frames outside of the mask are not part of the mean. `mean_BD` replaces it: the mean of `active` over more of
         the voice than is given here.
@@ -102,7 +102,7 @@ class Classifier(nn.Module):
 
 
 class EmotionDecoder(nn.Module):
-    """psi: (valence, arousal) back to an embedding, ``[..., 2] -> [..., d_e]``; psi(0) = 0 (CHOSEN, method 2)."""
+    """psi: (valence, arousal) back to an embedding, ``[..., 2] -> [..., d_e]``; psi(0) = 0 (CHOSEN)."""
 
     def __init__(self, d_emotion: int) -> None:
         super().__init__()

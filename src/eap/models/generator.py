@@ -44,14 +44,14 @@ class GatedSkip(nn.Module):
 
 
 class Generator(nn.Module):
-    """AdaIN bottleneck and decoder. CHOSEN (method 2).
+    """AdaIN bottleneck and decoder. CHOSEN.
 
     Parameters
     ----------
     skip_strides
         Where the source comes in, among 1, 2, 4, 8: its feature maps at strides 2, 4 and 8, its picture at stride 1.
-        Method 2, point 3 caps them at 64 x 64 px, or the source's expression would pass and undo neutralization:
-        strides 4 and 8 of a 256-px image; stride 1 only where the whole image is that small.
+        Those of ANT stop at 64 x 64 px (``model.max_skip_px``), or the source's expression would pass and undo
+        neutralization: strides 4 and 8 of a 256-px image; stride 1 only where the whole image is that small.
     guided
         The decoder sees `eap.models.geometry.guide_maps` at every resolution.
     separable

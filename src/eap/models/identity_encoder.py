@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from eap.models.layers import ResidualBlock
 
 STRIDES = (1, 2, 4, 8, 16)
-"""From the picture to the coarsest map; 256 px end at 16 x 16 (method 2)."""
+"""From the picture to the coarsest map; 256 px end at 16 x 16."""
 
 
 def stride_channels(base_channels: int, max_channels: int) -> dict[int, int]:
@@ -21,7 +21,7 @@ def stride_channels(base_channels: int, max_channels: int) -> dict[int, int]:
 class IdentityEncoder(nn.Module):
     """Source face to feature maps at strides 2 to 16 (f16, f32 and f64 of a 256-px image among them).
 
-    CHOSEN (method 2): 7x7 stem, stride-2 convolutions, a residual block at strides 4, 8 and 16. No normalisation on the
+    CHOSEN: 7x7 stem, stride-2 convolutions, a residual block at strides 4, 8 and 16. No normalisation on the
     main path: it would take the picture's colours away.
     """
 

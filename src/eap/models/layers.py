@@ -74,7 +74,7 @@ def time_code(length: int, width: int, device: torch.device) -> Tensor:
 class MelEncoder(nn.Module):
     """Mel windows to vectors: convolutions that halve frequency (and time while it lasts), then a linear layer.
 
-    CHOSEN (method 2: "conv over frequency, FC"). No normalisation layer: loudness carries emotion.
+    CHOSEN. No normalisation layer: loudness carries emotion.
 
     Parameters
     ----------

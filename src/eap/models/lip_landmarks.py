@@ -10,7 +10,7 @@ from eap.data.pose import LANDMARK_SCALE_PX
 
 
 class LandmarkStudent(nn.Module):
-    """VGG-shaped landmark regressor: ``[N, 3, H, W] -> [N, 68, 2]``, px at a 256 scale. CHOSEN (method 8).
+    """VGG-shaped landmark regressor: ``[N, 3, H, W] -> [N, 68, 2]``, px at a 256 scale. CHOSEN.
 
     Its five activations (one per resolution) can also serve as the features of L_per.
 

@@ -10,7 +10,7 @@ from eap.data.pose import LANDMARK_SCALE_PX
 
 
 class PoseEncoder(nn.Module):
-    """Pose-only landmarks to vectors, ``[B, T, P, 2] -> [B, T, D]``: an MLP. CHOSEN (method 2)."""
+    """Pose-only landmarks to vectors, ``[B, T, P, 2] -> [B, T, D]``: an MLP. CHOSEN."""
 
     def __init__(self, n_points: int, d_model: int) -> None:
         super().__init__()

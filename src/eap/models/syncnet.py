@@ -12,7 +12,7 @@ WINDOW = 5
 
 
 class SyncExpert(nn.Module):
-    """A small two-stream network in SyncNet's manner, trained by the pipeline. CHOSEN (method 8).
+    """A small two-stream network in SyncNet's manner, trained by the pipeline. CHOSEN.
 
     Lips: the lower half of five frames. Sound: the five mel columns of the same frames. Scores made with it are named
     ``*_expert``: they cannot be compared with the published SyncNet's.

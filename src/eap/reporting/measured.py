@@ -90,7 +90,7 @@ class Kept(NamedTuple):
     def text(self, wanted: Sequence[int]) -> str:
         """A sentence for readers; `wanted`: the seeds that the preset asks for."""
         left = sorted(set(wanted) - set(self.seeds))
-        seeds = f"Seeds {_listed(self.seeds)}{f' (of the preset {_listed(left)} are not measured)' if left else ''}"
+        seeds = f"Seeds {_listed(self.seeds)}{f' (the preset also asks for {_listed(left)}: not measured)' if left else ''}"
         judges = f", read by {self.n_judges} trainings of the judge" if self.n_judges > 1 else ""
         return f"{seeds}, trained by source tree {', '.join(f'`{tree}`' for tree in self.trees)}{judges}."
 

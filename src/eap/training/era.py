@@ -1,4 +1,4 @@
-"""The ERA phase: emotion heard in the voice, added to ANT (suppl. A.2; steps (a), (b), (c) of method 4)."""
+"""The ERA phase: emotion heard in the voice, added to ANT (suppl. A.2), in steps (a), (b), (c)."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class EraPhase:
     def hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """e of each frame, and what of it drives the face.
 
-        CHOSEN (method 2): some neutral samples run with e = 0, so that e = 0 stays the neutral face.
+        CHOSEN: some neutral samples run with e = 0, so that e = 0 stays the neutral face.
         """
         e = self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
         chance_B = processes.draw_rows(torch.rand, len(batch.neutral_B))

@@ -1,4 +1,4 @@
-"""Train judge "faces", who scores emotion in pictures and takes part in no other training (method 7).
+"""Train judge "faces", who scores emotion in pictures and takes part in no other training.
 
 It learns from people of the validation split, where these show every emotion: it has then seen neither the people that
 the models learnt from, nor the test people, nor any generated frame.

@@ -51,7 +51,7 @@ def test_clips_preset():
 
 
 def test_paper_preset_has_its_size_and_its_skips():
-    # Method 2: about 54 M parameters; skips f32 and f64 of a 256-px image only.
+    # Skips f32 and f64 of a 256-px image only, or the source's expression would pass.
     with torch.device("meta"):
         ant = build_ant(load_config({"preset": "paper"}, PRESETS))
     assert 50e6 <= sum(p.numel() for p in ant.parameters()) <= 65e6
