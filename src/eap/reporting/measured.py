@@ -90,9 +90,9 @@ class Kept(NamedTuple):
     def text(self, wanted: Sequence[int]) -> str:
         """A sentence for readers; `wanted`: the seeds that the preset asks for."""
         left = sorted(set(wanted) - set(self.seeds))
-        seeds = f"Seeds {_listed(self.seeds)}{f' (the preset also asks for {_listed(left)}: not measured)' if left else ''}"
+        absent = f" (the preset also asks for {_listed(left)}: not measured)" if left else ""
         judges = f", read by {self.n_judges} trainings of the judge" if self.n_judges > 1 else ""
-        return f"{seeds}, trained by source tree {', '.join(f'`{tree}`' for tree in self.trees)}{judges}."
+        return f"Seeds {_listed(self.seeds)}{absent}, trained by source tree {', '.join(f'`{tree}`' for tree in self.trees)}{judges}."
 
 
 def kept(measured: Path, experiments: Experiments) -> Kept:

@@ -26,8 +26,9 @@ from eap.schemas import read_table
 COLUMNS = {"real": "real", "still": "still", "shuffled": "shuffled"}
 TITLE = """# Results
 
-Each section was written by the last of its commands, from tables; every figure also stands in `results.json`. A section that names its seeds and source
-trees can be computed again from `measured/` (`eap results --kept`); the others are of runs whose tables were not kept."""
+Each section was written by the last of its commands, from tables; every figure also stands in `results.json`.
+A section that names its seeds and source trees can be computed again from `measured/` (`eap results --kept`);
+the others are of runs whose tables were not kept."""
 
 
 @dataclass(frozen=True)
