@@ -91,8 +91,9 @@ class Kept(NamedTuple):
         """A sentence for readers; `wanted`: the seeds that the preset asks for."""
         left = sorted(set(wanted) - set(self.seeds))
         absent = f" (the preset also asks for {_listed(left)}: not measured)" if left else ""
+        trees = ", ".join(f"`{tree}`" for tree in self.trees)
         judges = f", read by {self.n_judges} trainings of the judge" if self.n_judges > 1 else ""
-        return f"Seeds {_listed(self.seeds)}{absent}, trained by source tree {', '.join(f'`{tree}`' for tree in self.trees)}{judges}."
+        return f"Seeds {_listed(self.seeds)}{absent}, trained by source tree {trees}{judges}."
 
 
 def kept(measured: Path, experiments: Experiments) -> Kept:
