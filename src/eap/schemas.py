@@ -108,7 +108,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         roll_rad=pa.float32(),
         av_offset_frames=pa.int32(),
     ),
-    # mean neutral shape per speaker in the canonical frame of eap.data.pose; speaker "*" is the mean over speakers.
+    # mean neutral shape per speaker in the canonical frame of eap.data.pose.
     # detected_shape: of table landmarks; shape: of the points that ANT moves (`labels.points`)
     # deviation_scale: the deviation that label source "landmarks" counts as intensity 1 (one value for all rows)
     "shapes": _schema(

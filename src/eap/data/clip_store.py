@@ -37,7 +37,9 @@ class Clip:
     frames: ClipFrames
     """uint8 RGB at the size that was asked for, decoded as they are indexed."""
     landmarks_TP2: np.ndarray
-    """As they were detected: float32, px at a 256 scale, whatever the cached size."""
+    """As they were detected: float32, px at a 256 scale, whatever the cached size; interpolated over short gaps."""
+    detected_T: np.ndarray
+    """False where they were interpolated."""
     points_TP2: np.ndarray
     """The landmarks that ANT moves, same units: the same, or the exact ones of a rendered corpus (`labels.points`)."""
     pose_TP2: np.ndarray
@@ -55,6 +57,11 @@ class Clip:
     def frames_THWC(self) -> np.ndarray:
         """All frames, decoded now; who needs a part indexes `frames`."""
         return self.frames[:]
+
+    @property
+    def seen_landmarks_TP2(self) -> np.ndarray:
+        """`landmarks_TP2`, NaN where no face was detected: what scores compare with."""
+        return np.where(self.detected_T[:, None, None], self.landmarks_TP2, np.float32(np.nan))
 
     @property
     def n_bytes(self) -> int:
@@ -96,6 +103,9 @@ class ClipStore:
             {s: np.asarray(v, np.float32).reshape(N_POINTS, 2) for s, v in shapes[column].items()}
             for column in ("shape", "detected_shape")
         )
+        learnt_from = self.clips["speaker_id"][self.clips["split"] == "train"].unique()
+        self.mean_shape = np.mean([self._shapes[s] for s in learnt_from], axis=0)
+        """Mean over training's people of their neutral shapes."""
         self.exact_points = any(not np.array_equal(own, self._detected[s]) for s, own in self._shapes.items())
         """Whether ANT moves points that no detector found (`labels.points`)."""
         self.deviation_scale = float(shapes["deviation_scale"].iloc[0])
@@ -113,12 +123,12 @@ class ClipStore:
         return sorted(self.clips.index[self.clips["split"] == split])
 
     def shape(self, speaker_id: str) -> np.ndarray:
-        """A speaker's mean neutral shape in the canonical frame; the mean over speakers for one never seen."""
-        return self._shapes.get(speaker_id, self._shapes["*"])
+        """A speaker's mean neutral shape in the canonical frame, of all neutral clips."""
+        return self._shapes[speaker_id]
 
     def detected_shape(self, speaker_id: str) -> np.ndarray:
         """The same of the detected landmarks, beside which a detector's landmarks of any video are read."""
-        return self._detected.get(speaker_id, self._detected["*"])
+        return self._detected[speaker_id]
 
     def rows(self, clip_id: str) -> pd.Series:
         """The split table's row of a clip."""
@@ -139,7 +149,8 @@ class ClipStore:
     def _load(self, clip_id: str) -> Clip:
         row = self.rows(clip_id)
         frames = ClipFrames(self._reader, clip_id, *self._find("frames", clip_id))
-        landmarks = np.stack(self._read("landmarks", clip_id)["landmarks"]).reshape(-1, N_POINTS, 2)
+        found = self._read("landmarks", clip_id)
+        landmarks = np.stack(found["landmarks"]).reshape(-1, N_POINTS, 2)
         mel = np.stack(self._read("mel", clip_id)["mel"])
         labels = self._read("labels", clip_id)
         va = labels[["valence", "arousal"]].to_numpy(np.float32, copy=True)
@@ -153,7 +164,7 @@ class ClipStore:
         landmarks = (landmarks * scale).astype(np.float32)
         exact = np.stack(labels["points"]).reshape(-1, N_POINTS, 2) * scale if known.all() else None
         points = landmarks if exact is None else exact.astype(np.float32)
-        shape = self.shape(row["speaker_id"] if self._pose_shape == "own" else "*")
+        shape = self.shape(row["speaker_id"]) if self._pose_shape == "own" else self.mean_shape
         steady = gaussian_filter1d(points, POSE_SMOOTHING_FRAMES, axis=0, mode="nearest")
         return Clip(
             clip_id=clip_id,
@@ -161,6 +172,7 @@ class ClipStore:
             emotion=row["emotion"],
             frames=frames,
             landmarks_TP2=landmarks,
+            detected_T=(found["status"] != "interpolated").to_numpy(),
             points_TP2=points,
             pose_TP2=pose_only_landmarks(steady, shape).astype(np.float32),
             shape_TP2=(to_canonical(points, shape) - shape).astype(np.float32),

@@ -141,9 +141,7 @@ def speaker_shapes(clips: pd.DataFrame, landmarks: dict[str, np.ndarray]) -> lis
         made_from = "all clips" if neutral.empty else "neutral clips"
         rows.append({"speaker_id": speaker, "shape": mean_shape(points), "n_frames": len(points)})
         rows[-1]["made_from"] = made_from
-    everyone = {"speaker_id": "*", "n_frames": sum(row["n_frames"] for row in rows), "made_from": "mean over speakers"}
-    everyone["shape"] = np.mean([row["shape"] for row in rows], axis=0)
-    return [{**row, "shape": row["shape"].ravel()} for row in [*rows, everyone]]
+    return [{**row, "shape": row["shape"].ravel()} for row in rows]
 
 
 def mean_shape(landmarks_NP2: np.ndarray) -> np.ndarray:

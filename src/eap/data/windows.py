@@ -84,8 +84,8 @@ class WindowSampler:
     def pairing(self) -> dict[str, int]:
         """Of how many clips the source cannot be what cross-emotion pairing asks for; part of a training's record.
 
-        Without an emotional clip of the person the source is neutral; without any other clip it is the target's own
-        (reconstruction from another frame).
+        Without another emotional clip of the person the source is neutral; without any other clip it is the target's
+        own (reconstruction from another frame).
         """
         if not self.neutralization:
             return {"clips": len(self.ids)}
@@ -174,11 +174,13 @@ class WindowSampler:
         return torch.from_numpy(mel_windows(clip.mel_TM, start, self.frames, context, -self.audio.max_abs))
 
     def _source_clip(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        """A clip of the same person: emotional with the configured probability where there is one."""
+        """Another clip of the same person, emotional with the configured probability where there is one.
+
+        A person with a single clip lends it.
+        """
         if not self.neutralization:
             return clip
         person = self._by_person[clip.speaker_id]
         emotional = rng.random() < self.p_emotional_source
-        pool = person[not emotional] or person[emotional] or [clip.clip_id]
-        others = [c for c in pool if c != clip.clip_id] or pool
-        return self.store[str(rng.choice(others))]
+        wanted, rest = ([c for c in person[neutral] if c != clip.clip_id] for neutral in (not emotional, emotional))
+        return self.store[str(rng.choice(wanted or rest or [clip.clip_id]))]

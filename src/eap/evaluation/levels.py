@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-WEAK_TO_STRONG = ("unspecified", "low", "medium", "normal", "high", "strong")
-"""Levels whose names do not sort by themselves; others, such as level_1 to level_3, do."""
+import re
+
+WEAK_TO_STRONG = ("unspecified", "weak", "mild", "low", "medium", "moderate", "normal", "high", "strong", "intense")
+"""Levels whose names do not sort by themselves; others, such as level_1 to level_10, do by their numbers."""
 
 
-def level_key(level: str) -> tuple[int, str]:
-    """Order of levels, the weakest first; unknown names after known ones."""
-    return (WEAK_TO_STRONG.index(level) if level in WEAK_TO_STRONG else len(WEAK_TO_STRONG)), level
+def level_key(level: str) -> tuple[int, list[tuple[int, str]]]:
+    """Order of levels, the weakest first; unknown names after known ones, by numbers and letters.
+
+    What follows in brackets is a data set's own code: "low(LO)" is "low".
+    """
+    name = level.partition("(")[0].strip().lower()
+    rank = WEAK_TO_STRONG.index(name) if name in WEAK_TO_STRONG else len(WEAK_TO_STRONG)
+    return rank, [(int(part) if part.isdigit() else -1, part) for part in re.split(r"(\d+)", level)]

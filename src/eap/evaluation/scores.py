@@ -95,7 +95,8 @@ def clip_rows(
     level
         How strong the emotion was meant, in the dataset's own words.
     """
-    plain = lmd(landmarks_TP2, clip.landmarks_TP2)
+    real = clip.seen_landmarks_TP2
+    plain = lmd(landmarks_TP2, real)
     sync = sync_scores(sync_distances(video_LD, audio_LD, offsets))
     lost = "no face was found in any frame" if plain.n == 0 else None
     still = "the mouth does not move: a correlation is not defined"
@@ -104,11 +105,11 @@ def clip_rows(
     n, length = plain.n, len(clip)
     values: list[Value] = [
         ("lmd", plain.value, lost, n),
-        ("lmd_center", lmd(landmarks_TP2, clip.landmarks_TP2, "center").value, lost, n),
-        ("lmd_interocular", lmd(landmarks_TP2, clip.landmarks_TP2, "interocular").value, lost, n),
-        ("opening_correlation", opening_correlation(landmarks_TP2, clip.landmarks_TP2), lost or still, n),
-        ("opening_amplitude", opening_amplitude(landmarks_TP2, clip.landmarks_TP2), lost or frozen, n),
-        ("width_correlation", width_correlation(landmarks_TP2, clip.landmarks_TP2), lost or one_width, n),
+        ("lmd_center", lmd(landmarks_TP2, real, "center").value, lost, n),
+        ("lmd_interocular", lmd(landmarks_TP2, real, "interocular").value, lost, n),
+        ("opening_correlation", opening_correlation(landmarks_TP2, real), lost or still, n),
+        ("opening_amplitude", opening_amplitude(landmarks_TP2, real), lost or frozen, n),
+        ("width_correlation", width_correlation(landmarks_TP2, real), lost or one_width, n),
         ("coverage", plain.coverage, None, length),
         ("lse_d_expert", sync.lse_d, None, length),
         ("lse_c_expert", sync.lse_c, None, length),

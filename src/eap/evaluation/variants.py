@@ -38,7 +38,8 @@ written videos are. still: the source frame, repeated. shifted: the recording, i
 VARIANTS = (*GENERATED, *CONTROLS)
 SHIFT_FRAMES = 5
 ROLL_FRAMES = 37
-"""About 1.5 s (CHOSEN)."""
+"""About 1.5 s (CHOSEN); half of a clip that is shorter than `SHORT_FRAMES`, or it would come around to its start."""
+SHORT_FRAMES = 62
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,9 @@ def in_turn(groups: list[list[str]]) -> list[str]:
 def choose_source(store: ClipStore, clip: Clip) -> Source:
     """The middle frame of another clip of the same person: of another emotion, and not neutral, if there is one.
 
-    A person with a single clip lends its own first frame.
+    Of several the first by name is taken: angry, of the level whose name sorts first (the weakest, where levels are
+    numbered). The input-bias test takes the strongest (`choose_source_of`). A person with a single clip lends its own
+    first frame.
     """
     same = store.clips[store.clips["speaker_id"] == clip.speaker_id]
     others = same[same.index != clip.clip_id]
@@ -162,9 +165,9 @@ def fit_length(mel_TM: np.ndarray, length: int) -> np.ndarray:
     return np.resize(mel_TM, (length, mel_TM.shape[1]))
 
 
-def roll_voice(mel_TM: np.ndarray, frames: int = ROLL_FRAMES) -> np.ndarray:
-    """A voice's mel columns rolled by `frames`: what was said at frame t is said at t + `frames`, wrapping around."""
-    return np.roll(mel_TM, frames, axis=0)
+def roll_voice(mel_TM: np.ndarray) -> np.ndarray:
+    """A voice's mel columns rolled by `ROLL_FRAMES`: what was said at t is said so much later, wrapping around."""
+    return np.roll(mel_TM, ROLL_FRAMES if len(mel_TM) >= SHORT_FRAMES else len(mel_TM) // 2, axis=0)
 
 
 def delay(values_T: np.ndarray, frames: int = SHIFT_FRAMES) -> np.ndarray:

@@ -365,7 +365,7 @@ def _train(
         "judges": judges_sha256(config), "pairing": training.pairing(), "datasets": used_datasets(data),
         "ant_datasets": all_datasets(ant_record),
         # For people whom synthesis meets for the first time
-        "neutral_shape": store.shape("*").tolist(), "neutral_fit": neutral_fit, "exact_points": store.exact_points,
+        "neutral_shape": store.mean_shape.tolist(), "neutral_fit": neutral_fit, "exact_points": store.exact_points,
     }  # fmt: skip
     early_stop = EarlyStop.wanted(config.engine, phase.modules, phase.updates)
     others = {"updates": phase.updates} | ({"early_stop": early_stop} if early_stop else {})

@@ -20,6 +20,8 @@ from eap.training import processes
 from eap.training.updates import Updates
 
 VALIDATION_BATCHES = 4
+SAME_COVERAGE = 0.05
+"""Shares of frames with a face that differ by less count as equal. CHOSEN."""
 
 Pair = tuple[Tensor, Tensor]
 """Generated and real frames, ``[B, T, 3, H, W]`` each, in [-1, 1]."""
@@ -136,6 +138,7 @@ class EarlyStop:
     def __init__(self, settings: EarlyStopping, modules: Mapping[str, nn.Module], updates: Updates) -> None:
         self.settings, self.modules, self.updates = settings, modules, updates
         self.best: float | None = None
+        self.coverage = 0.0
         self.best_step, self.since = 0, 0
         self._weights: dict[str, dict[str, Tensor]] = {}
 
@@ -150,10 +153,9 @@ class EarlyStop:
         return self.since >= self.settings.patience
 
     def see(self, values: Mapping[str, float], step: int) -> None:
-        """Take note of a validation. No LMD (no face found) is no improvement."""
-        value = values.get("lmd")
-        if value is not None and (self.best is None or value < self.best - self.settings.min_delta_px):
-            self.best, self.best_step, self.since = value, step, 0
+        """Take note of a validation; without an LMD (no face was found) it is no improvement."""
+        if "lmd" in values and self._is_better(values["lmd"], values["lmd_coverage"]):
+            self.best, self.coverage, self.best_step, self.since = values["lmd"], values["lmd_coverage"], step, 0
             with self.updates.released():
                 self._weights = {
                     name: {key: tensor.detach().clone() for key, tensor in module.state_dict().items()}
@@ -161,6 +163,12 @@ class EarlyStop:
                 }
         else:
             self.since += 1
+
+    def _is_better(self, value: float, coverage: float) -> bool:
+        """Lower over as many faces, or over clearly more: faces that are broken beyond recognition have no LMD."""
+        if self.best is None or coverage > self.coverage + SAME_COVERAGE:
+            return True
+        return coverage >= self.coverage - SAME_COVERAGE and value < self.best - self.settings.min_delta_px
 
     def restore(self) -> None:
         """Give the modules the best weights.
@@ -180,9 +188,13 @@ class EarlyStop:
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"best": self.best, "best_step": self.best_step, "since": self.since, "weights": self._weights}
+        return {
+            "best": self.best, "coverage": self.coverage, "best_step": self.best_step, "since": self.since,
+            "weights": self._weights,
+        }  # fmt: skip
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore `state_dict`."""
-        self.best, self.best_step, self.since = state["best"], state["best_step"], state["since"]
+        self.best, self.coverage = state["best"], state["coverage"]
+        self.best_step, self.since = state["best_step"], state["since"]
         self._weights = state["weights"]

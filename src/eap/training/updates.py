@@ -57,7 +57,9 @@ class Updates:
                 name: AveragedModel(modules[name], multi_avg_fn=average).requires_grad_(False) for name in averaged
             }
         prepare([*modules.values(), *judges], settings.precision, settings.compile, device)
-        self.scaler = torch.amp.GradScaler(device, enabled=settings.precision == "fp16")
+        self.scalers: list[torch.amp.GradScaler] = []
+        """One for each loss of a step: two losses may step the same optimizer, and only one of them overflow."""
+        self._device = device
         self._held: list[tuple[tuple[Optimizer, ...], list[Tensor | None]]] = []
         self._call = 0
 
@@ -73,6 +75,7 @@ class Updates:
                 f"clips {', '.join(batch.clip_ids)}: a batch with padding cannot be divided (its parts would weigh "
                 "frames unequally); use one process and engine.accumulate: 1"
             )
+        self._call = 0
         with processes.Rowwise() if processes.count() > 1 else nullcontext():
             values = self._accumulate(step, batch, number) if self.settings.accumulate > 1 else step(batch, number)
         for name, average in self.averages.items():
@@ -87,24 +90,28 @@ class Updates:
         for part in range(parts):
             self._call = 0
             rows.append(step(batch.rows(slice(part * size, (part + 1) * size)), number))
-        for optimizers, gradients in self._held:
+        for scaler, (optimizers, gradients) in zip(self.scalers, self._held, strict=False):
             for parameter, gradient in zip(_parameters(*optimizers), gradients, strict=True):
                 parameter.grad = gradient
-            self._apply(optimizers)
-        self.scaler.update()  # once: every gradient of the step was scaled alike
+            self._apply(scaler, optimizers)
         return {term: sum(row[term] for row in rows) / parts for term in rows[0]}
 
     def optimise(self, loss: Tensor, *optimizers: Optimizer) -> None:
         """One step of the optimizers on the whole batch's loss; inside an accumulated step its share of one."""
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
+        if self._call == len(self.scalers):
+            self.scalers.append(self._scaler())
+        scaler = self.scalers[self._call]
+        scaler.scale(loss / self.settings.accumulate).backward()
         if self.settings.accumulate == 1:
-            self.scaler.scale(loss).backward()
-            self._apply(optimizers)
-            self.scaler.update()
-            return
-        self.scaler.scale(loss / self.settings.accumulate).backward()
-        self._hold(optimizers)
+            self._apply(scaler, optimizers)
+        else:
+            self._hold(optimizers)
+        self._call += 1
+
+    def _scaler(self) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler(self._device, enabled=self.settings.precision == "fp16")
 
     def _hold(self, optimizers: tuple[Optimizer, ...]) -> None:
         """Add the gradients to those that the same loss left in the parts before."""
@@ -114,17 +121,17 @@ class Updates:
         else:
             before = self._held[self._call][1]
             self._held[self._call] = optimizers, [_add(a, b) for a, b in zip(before, gradients, strict=True)]
-        self._call += 1
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
 
-    def _apply(self, optimizers: tuple[Optimizer, ...]) -> None:
+    def _apply(self, scaler: torch.amp.GradScaler, optimizers: tuple[Optimizer, ...]) -> None:
         processes.average_gradients(_parameters(*optimizers))
         for optimizer in optimizers:
             if self.settings.clip_norm is not None:
-                self.scaler.unscale_(optimizer)
+                scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(_parameters(optimizer), self.settings.clip_norm)
-            self.scaler.step(optimizer)
+            scaler.step(optimizer)
+        scaler.update()
 
     def checked(self, values: Mapping[str, float], number: int, batch: Batch) -> dict[str, float]:
         """The values' means over processes.
@@ -160,15 +167,17 @@ class Updates:
                 own.data, mean.data = mean.data, own.data
 
     def state_dict(self) -> dict[str, Any]:
-        """The averages and the loss scale, for a checkpoint."""
+        """The averages and the loss scales, for a checkpoint."""
         averages = {name: average.state_dict() for name, average in self.averages.items()}
-        return {"averages": averages, "scaler": self.scaler.state_dict()}
+        return {"averages": averages, "scalers": [scaler.state_dict() for scaler in self.scalers]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore `state_dict`."""
         for name, average in self.averages.items():
             average.load_state_dict(state["averages"][name])
-        self.scaler.load_state_dict(state["scaler"])
+        self.scalers = [self._scaler() for _ in state["scalers"]]
+        for scaler, scale in zip(self.scalers, state["scalers"], strict=True):
+            scaler.load_state_dict(scale)
 
 
 def _parameters(*optimizers: Optimizer) -> list[Tensor]:

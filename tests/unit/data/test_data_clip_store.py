@@ -12,6 +12,7 @@ from tiny_data import FRAMES, SPLIT_OF, draw, emotion_of, feeling, landmarks, lo
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
 from eap.data.pose import apply_transform, pose_transform
+from eap.evaluation.lip_distance import lmd
 from eap.schemas import read_table, to_table, write_table
 from eap.stage import StageError
 
@@ -97,9 +98,24 @@ def test_lips_are_free_of_pose_and_open_with_the_voice(store):
     np.testing.assert_allclose(np.concatenate(neutral).mean(0), 0, atol=0.01)
 
 
-def test_unknown_speaker_gets_the_mean_shape(store):
-    mean = (store.shape("ann") + store.shape("bob")) / 2
-    np.testing.assert_allclose(store.shape("nobody"), mean, atol=1e-6)
+def test_the_mean_shape_is_that_of_trainings_people(store, copied):
+    np.testing.assert_allclose(store.mean_shape, (store.shape("ann") + store.shape("bob")) / 2, atol=1e-6)
+    splits = read_table(copied.splits, "splits")
+    away = splits.assign(split=splits["split"].where(splits["speaker_id"] == "ann", "test"))
+    write_table(copied.splits, "splits", away)
+    np.testing.assert_array_equal(ClipStore(copied, 32).mean_shape, store.shape("ann"))
+
+
+def test_interpolated_landmarks_are_known_and_not_scored(copied):
+    path = copied.shard("landmarks", 0)
+    rows = read_table(path, "landmarks")
+    rows.loc[(rows.clip_id == CLIP) & rows.frame.between(5, 8), "status"] = "interpolated"
+    write_table(path, "landmarks", [to_table("landmarks", own) for _, own in rows.groupby("clip_id")])
+    clip = ClipStore(copied, 32)[CLIP]
+    assert np.isfinite(clip.landmarks_TP2).all()
+    assert np.flatnonzero(np.isnan(clip.seen_landmarks_TP2).all((1, 2))).tolist() == [5, 6, 7, 8]
+    coverage = lmd(clip.landmarks_TP2 + 1, clip.seen_landmarks_TP2)
+    assert (coverage.value, coverage.coverage) == (pytest.approx(2**0.5, rel=1e-4), 1 - 4 / FRAMES)
 
 
 def test_neutral_clips_have_no_emotion(store):
@@ -143,7 +159,7 @@ def test_a_table_that_lacks_the_clip_is_named(copied, table):
 def test_the_mean_shape_can_drive_instead_of_the_persons_own(tiny_data):
     own, mean = (ClipStore(tiny_data, 32, pose_shape=name) for name in ("own", "mean"))
     clip, other = own[CLIP], mean[CLIP]
-    everyone = own.shape("*")
+    everyone = own.mean_shape
     expected = pose_transform(gaussian_filter1d(clip.landmarks_TP2, 1, axis=0, mode="nearest"), everyone)
     np.testing.assert_allclose(other.pose_TP2, apply_transform(expected, everyone), atol=1e-3)
     assert np.abs(other.pose_TP2 - clip.pose_TP2).max() > 0.05

@@ -185,6 +185,19 @@ def test_without_neutralization_the_source_is_the_clip_itself(store):
     assert {emotion_of(clip_id) for clip_id in batch.clip_ids} == set(EMOTIONS)
 
 
+def test_an_only_neutral_clip_takes_an_emotional_source_even_where_a_neutral_one_was_drawn(
+    store, recorded, monkeypatch
+):
+    ids = [c for c in store.ids("train") if c.startswith("ann/")]
+    own = [next(c for c in ids if emotion_of(c) == "neutral"), *(c for c in ids if emotion_of(c) != "neutral")]
+    monkeypatch.setattr(type(store), "ids", lambda self, split: own)
+    sampler = make(store, p=0.0)
+    for step in range(20):
+        sampler.neutral_batch(0, step, 1)
+    assert {source for _, source in pairs(recorded)} <= set(own[1:])
+    assert sampler.pairing() == {"clips": len(own), "without_emotional_source": 0, "with_own_source": 0}
+
+
 def test_an_only_clip_is_its_own_source(store, recorded):
     sampler = make(store, split="validation")  # one neutral clip of each speaker
     sampler.neutral_batch(0, 0, 2)

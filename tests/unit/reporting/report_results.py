@@ -109,7 +109,7 @@ def _write_data(folder: Path) -> None:
     _write_sound(folder, used)
     names = ("clip_id", "speaker_id", "emotion", "split")
     write_table(folder / "splits.parquet", "splits", [dict(zip(names, clip, strict=True)) for clip in CLIPS])
-    shapes = [("s1", 225, "3 neutral clips"), ("1001", 180, "all clips: no neutral clip"), ("*", 405, "2 speakers")]
+    shapes = [("s1", 225, "3 neutral clips"), ("1001", 180, "all clips: no neutral clip")]
     names = ("speaker_id", "n_frames", "made_from", "shape")
     rows = [dict(zip(names, (*shape, [0.0] * 136), strict=True)) for shape in shapes]
     write_table(folder / "shapes.parquet", "shapes", [{**row, "detected_shape": row["shape"]} for row in rows])

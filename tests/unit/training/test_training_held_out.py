@@ -78,7 +78,7 @@ def test_stops_when_lmd_has_not_fallen_and_keeps_the_best():
     for step, lmd in enumerate([3.0, 2.5, 2.45, None], 1):  # 2.45 is not lower by 0.1
         assert not stop.stopped
         nn.init.constant_(module.weight, float(step))
-        stop.see({} if lmd is None else {"lmd": lmd}, step)
+        stop.see({"lmd_coverage": 0.0} if lmd is None else {"lmd": lmd, "lmd_coverage": 1.0}, step)
     assert stop.stopped
     assert release(updates, stop) == {"best_step": 2.0, "best_lmd": 2.5}
     assert module.weight.item() == 2
@@ -87,12 +87,12 @@ def test_stops_when_lmd_has_not_fallen_and_keeps_the_best():
 def test_a_resumed_stop_is_the_same(tmp_path):
     module, _, stop = stopper()
     nn.init.constant_(module.weight, 7.0)
-    stop.see({"lmd": 2.0}, 5)
-    stop.see({"lmd": 2.0}, 6)
+    stop.see({"lmd": 2.0, "lmd_coverage": 1.0}, 5)
+    stop.see({"lmd": 2.0, "lmd_coverage": 1.0}, 6)
     torch.save(stop.state_dict(), tmp_path / "s.pt")
     other, _, again = stopper()
     again.load_state_dict(torch.load(tmp_path / "s.pt", weights_only=True))
-    again.see({"lmd": 1.95}, 7)
+    again.see({"lmd": 1.95, "lmd_coverage": 1.0}, 7)
     assert again.stopped
     again.restore()
     assert other.weight.item() == 7
@@ -106,12 +106,19 @@ def test_no_face_at_all_is_no_best_step():
         release(updates, stop)
 
 
+def test_faces_that_are_no_longer_found_do_not_lower_the_lmd():
+    _, _, stop = stopper(patience=9)
+    for step, (lmd, coverage, best) in enumerate([(1.0, 0.2, 1), (2.0, 0.97, 2), (1.5, 0.5, 2), (1.8, 0.94, 4)], 1):
+        stop.see({"lmd": lmd, "lmd_coverage": coverage}, step)
+        assert stop.best_step == best
+
+
 def test_the_best_weights_are_the_averaged_ones():
     module, updates, stop = stopper(engine=OFF.model_copy(update={"ema_decay": 0.5}))
     for value in (0.0, 8.0):
         nn.init.constant_(module.weight, value)
         updates.averages["m"].update_parameters(module)
-    stop.see({"lmd": 1.0}, 1)
+    stop.see({"lmd": 1.0, "lmd_coverage": 1.0}, 1)
     assert module.weight.item() == 8
     release(updates, stop)
     assert module.weight.item() == 4

@@ -89,10 +89,10 @@ def test_an_overflow_leaves_the_other_losses_of_the_step_alone():
         updates.optimise(second.weight.sum(), optimizers[1])
         return {"loss": 0.0}
 
-    scale = updates.scaler.get_scale()
     updates.step(step, noise(), 0)
     assert (first.weight.item(), second.weight.item()) == (before, -1.0)
-    assert updates.scaler.get_scale() == scale / 2
+    overflown, whole = (scaler.get_scale() for scaler in updates.scalers)
+    assert overflown == whole / 2
 
 
 def test_parts_give_the_gradient_of_the_whole():
@@ -163,15 +163,35 @@ def test_phases_in_mixed_precision(name, engine):
 def test_half_precision_scales_its_loss_and_skips_what_overflows():
     """fp16 needs a GPU in the configuration; its loss scale is the same on a CPU."""
     module, optimizer, updates = small(precision="fp16")
-    scale = updates.scaler.get_scale()
-    updates.optimise((module.weight * math.inf).sum(), optimizer)
+    factors = iter((math.inf, 3.0))
+
+    def step(batch, number):
+        updates.optimise((module.weight * next(factors)).sum(), optimizer)
+        return {}
+
+    updates.step(step, noise(), 0)
     assert module.weight[0, 0].item() == 2
-    assert updates.scaler.get_scale() == scale / 2
-    updates.optimise(3 * module.weight.sum(), optimizer)
+    scale = torch.amp.GradScaler("cpu").get_scale() / 2
+    assert [scaler.get_scale() for scaler in updates.scalers] == [scale]
+    updates.step(step, noise(), 1)
     assert module.weight[0, 0].item() == pytest.approx(2 - 0.3)
     _, _, again = small(precision="fp16")
     again.load_state_dict(updates.state_dict())
-    assert again.scaler.get_scale() == scale / 2
+    assert [scaler.get_scale() for scaler in again.scalers] == [scale]
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+def test_two_losses_of_a_step_may_share_an_optimizer_in_half_precision_and_parts(clip_norm):
+    """As ERA's steps (b) and (c) share that of theta and phi."""
+    module, optimizer, updates = small(0.0, lr=1.0, precision="fp16", accumulate=2, clip_norm=clip_norm)
+
+    def step(batch, number):
+        updates.optimise(module.weight[0, 0] * 1.0, optimizer)
+        updates.optimise(module.weight[0, 1] * 1.0, optimizer)
+        return {}
+
+    updates.step(step, noise(), 0)
+    torch.testing.assert_close(module.weight, torch.full((1, 2), -1.0), rtol=1e-5, atol=0)
 
 
 def test_what_is_not_finite_is_named():
