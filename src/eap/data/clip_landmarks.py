@@ -17,6 +17,8 @@ from eap.data.row_groups import Group, iterate_groups
 from eap.schemas import N_POINTS
 
 DetectorName = Literal["dlib", "fan"]
+DETECTOR = "eap.detector"
+"""What table ``landmarks`` says of the detector that found them (`table_note`); dlib's say nothing."""
 
 
 @dataclass(frozen=True)

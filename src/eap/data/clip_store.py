@@ -12,16 +12,20 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
 from eap.data.cached_frames import ClipFrames, FrameReader
+from eap.data.clip_landmarks import DETECTOR, detect_landmarks
 from eap.data.layout import PreparedData
-from eap.data.pose import LANDMARK_SCALE_PX, N_POINTS, pose_only_landmarks, to_canonical
+from eap.data.pose import LANDMARK_SCALE_PX, N_POINTS, mean_shape, pose_only_landmarks, to_canonical
 from eap.data.row_groups import Group, OpenTables, clip_groups
-from eap.schemas import read_table
+from eap.schemas import read_table, table_note
 from eap.stage import StageError
 
 CLIP_CACHE_BYTES = 256 << 20
 """Points, mel and labels of about 1,400 clips of 3 s (CHOSEN)."""
 FRAME_CACHE_BYTES = 3 << 30
 """For stages that see the same frames again and again (CHOSEN: 116,000 frames of 96 px; taken as they are read)."""
+
+SHAPE_CLIPS = 3
+"""Neutral clips of a person of which dlib's neutral shape is made, where another detector made the cached one."""
 
 POSE_SMOOTHING_FRAMES = 1.0
 """Width of the Gaussian that steadies landmarks before the pose is fitted (CHOSEN: a detector's jitter is no pose)."""
@@ -39,7 +43,7 @@ class Clip:
     landmarks_TP2: np.ndarray
     """As they were detected: float32, px at a 256 scale, whatever the cached size; interpolated over short gaps."""
     detected_T: np.ndarray
-    """False where they were interpolated."""
+    """False where they were interpolated, or not found."""
     points_TP2: np.ndarray
     """The landmarks that ANT moves, same units: the same, or the exact ones of a rendered corpus (`labels.points`)."""
     pose_TP2: np.ndarray
@@ -85,6 +89,9 @@ class ClipStore:
         The clips' other arrays that are kept, at most.
     pose_shape
         Whose neutral shape is posed (``model.pose_shape``): the person's own, or the mean over people.
+    scored
+        Videos are compared with the clips, so that `Clip.landmarks_TP2` must be dlib's (KNOWN: LMD); where the cached
+        ones are another detector's (``landmarks.detector``), dlib looks at the cached frames of each clip anew.
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class ClipStore:
         frame_cache_bytes: int = 0,
         clip_cache_bytes: int = CLIP_CACHE_BYTES,
         pose_shape: str = "own",
+        scored: bool = False,
     ) -> None:
         self._pose_shape = pose_shape
         self.image_size = image_size
@@ -113,6 +121,11 @@ class ClipStore:
         self._rows = {table: _row_groups(data.shards(table), table) for table in ("frames", "landmarks", "mel")}
         self._rows["labels"] = _row_groups([data.labels], "labels")
         self._files = OpenTables()
+        self._large: FrameReader | None = None
+        if scored and any(table_note(path, DETECTOR) for path in data.shards("landmarks")):
+            self._large = FrameReader(self._files, int(LANDMARK_SCALE_PX), 0)
+            self._detected = {}  # of dlib's landmarks, as they are asked for
+            self.deviation_scale = float("nan")  # it measures another detector's deviations
         self._reader = FrameReader(self._files, image_size, frame_cache_bytes)
         self._cache: OrderedDict[str, Clip] = OrderedDict()
         self._room = clip_cache_bytes
@@ -127,7 +140,12 @@ class ClipStore:
         return self._shapes[speaker_id]
 
     def detected_shape(self, speaker_id: str) -> np.ndarray:
-        """The same of the detected landmarks, beside which a detector's landmarks of any video are read."""
+        """The same of `Clip.landmarks_TP2`, beside which a detector's landmarks of any video are read."""
+        if speaker_id not in self._detected:
+            own = self.clips[self.clips["speaker_id"] == speaker_id]
+            neutral = sorted(own.index[own["emotion"] == "neutral"])[:SHAPE_CLIPS] or sorted(own.index)
+            points = np.concatenate([self[clip_id].seen_landmarks_TP2 for clip_id in neutral])
+            self._detected[speaker_id] = mean_shape(points[np.isfinite(points).all((1, 2))])
         return self._detected[speaker_id]
 
     def rows(self, clip_id: str) -> pd.Series:
@@ -162,8 +180,13 @@ class ClipStore:
             raise StageError(f"clip {clip_id}: table labels holds points of some frames only; label it again")
         scale = LANDMARK_SCALE_PX / self._reader.cached_size(*self._find("frames", clip_id))
         landmarks = (landmarks * scale).astype(np.float32)
+        detected = (found["status"] != "interpolated").to_numpy()
         exact = np.stack(labels["points"]).reshape(-1, N_POINTS, 2) * scale if known.all() else None
         points = landmarks if exact is None else exact.astype(np.float32)
+        if self._large is not None:
+            large = ClipFrames(self._large, clip_id, *self._find("frames", clip_id))
+            landmarks, _ = detect_landmarks(large[:], "dlib")
+            detected = np.isfinite(landmarks).all((1, 2))
         shape = self.shape(row["speaker_id"]) if self._pose_shape == "own" else self.mean_shape
         steady = gaussian_filter1d(points, POSE_SMOOTHING_FRAMES, axis=0, mode="nearest")
         return Clip(
@@ -172,7 +195,7 @@ class ClipStore:
             emotion=row["emotion"],
             frames=frames,
             landmarks_TP2=landmarks,
-            detected_T=(found["status"] != "interpolated").to_numpy(),
+            detected_T=detected,
             points_TP2=points,
             pose_TP2=pose_only_landmarks(steady, shape).astype(np.float32),
             shape_TP2=(to_canonical(points, shape) - shape).astype(np.float32),

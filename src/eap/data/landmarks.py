@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from eap.data.clip_landmarks import LandmarkJob, detector_weights, find_landmarks, load_predictor
+from eap.data.clip_landmarks import DETECTOR, LandmarkJob, detector_weights, find_landmarks, load_predictor
 from eap.data.clip_pool import ClipFault, ClipPool, shared
 from eap.data.earlier import EarlierShard, made_from
 from eap.data.face_track import Status
@@ -61,9 +61,10 @@ def cache_landmarks(
     kept = [earlier.row(clip_id, digest) for clip_id, digest in zip(listed.clip_id, digests, strict=True)]
     rows: list[dict[str, Any]] = []
     settings = {"sources": [frames], "config": values}
+    told = {} if section.detector == "dlib" else {DETECTOR: section.detector}
     with (
         shared(pool, config.data.workers, config.data.clip_limit_s) as processes,
-        table_writer(landmarks, "landmarks", **settings) as write,
+        table_writer(landmarks, "landmarks", **settings, metadata=told) as write,
     ):
         jobs = _jobs(frames, listed, kept)
         work = partial(find, detector=section.detector, detect_every=section.detect_every, weights=weights)

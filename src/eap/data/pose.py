@@ -104,3 +104,14 @@ def pose_only_landmarks(landmarks_NP2: np.ndarray, shape_P2: np.ndarray) -> np.n
         ``[68, 2]`` mean neutral shape in the canonical frame.
     """
     return apply_transform(pose_transform(landmarks_NP2, shape_P2), shape_P2)
+
+
+def mean_shape(landmarks_NP2: np.ndarray) -> np.ndarray:
+    """Mean of ``[N, 68, 2]`` landmarks in the canonical frame, ``[68, 2]``.
+
+    Each face is first normalised by itself, then aligned once more to the mean, which takes out what a single frame's
+    own rotation and size got wrong.
+    """
+    first = to_canonical(landmarks_NP2).mean(0)
+    aligned = to_canonical(landmarks_NP2, first).mean(0)
+    return to_canonical(aligned[None])[0]

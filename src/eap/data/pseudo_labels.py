@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from eap.data.jpeg import decode_jpeg
 from eap.data.layout import PreparedData
 from eap.data.phantom.truth import read_truth
-from eap.data.pose import to_canonical
+from eap.data.pose import mean_shape, to_canonical
 from eap.data.row_groups import clip_groups, iterate_clips, iterate_groups
 from eap.schemas import N_POINTS, read_table, to_table, write_table
 from eap.stage import StageError, StageResult
@@ -142,17 +142,6 @@ def speaker_shapes(clips: pd.DataFrame, landmarks: dict[str, np.ndarray]) -> lis
         rows.append({"speaker_id": speaker, "shape": mean_shape(points), "n_frames": len(points)})
         rows[-1]["made_from"] = made_from
     return [{**row, "shape": row["shape"].ravel()} for row in rows]
-
-
-def mean_shape(landmarks_NP2: np.ndarray) -> np.ndarray:
-    """Mean of ``[N, 68, 2]`` landmarks in the canonical frame, ``[68, 2]``.
-
-    Each face is first normalised by itself, then aligned once more to the mean, which takes out what a single frame's
-    own rotation and size got wrong.
-    """
-    first = to_canonical(landmarks_NP2).mean(0)
-    aligned = to_canonical(landmarks_NP2, first).mean(0)
-    return to_canonical(aligned[None])[0]
 
 
 def smoothed_deviation(landmarks_TP2: np.ndarray, shape_P2: np.ndarray, fps: int) -> np.ndarray:

@@ -67,7 +67,7 @@ def score_controls(config: Any, data: PreparedData, sync: Path, faces: Path, out
     """
     require_device(config.compute.device)
     seed_everything(0, config.compute.threads)
-    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape)
+    store = ClipStore(data, config.model.image_size, pose_shape=config.model.pose_shape, scored=True)
     chosen = choose_clips(store, config.evaluation.max_clips)
     if not chosen:
         raise StageError("no test clip: change split.test or split.seed, or add clips")

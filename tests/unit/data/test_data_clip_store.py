@@ -11,7 +11,7 @@ from tiny_data import FRAMES, SPLIT_OF, draw, emotion_of, feeling, landmarks, lo
 
 from eap.data.clip_store import ClipStore
 from eap.data.layout import PreparedData
-from eap.data.pose import apply_transform, pose_transform
+from eap.data.pose import apply_transform, mean_shape, pose_transform
 from eap.evaluation.lip_distance import lmd
 from eap.schemas import read_table, to_table, write_table
 from eap.stage import StageError
@@ -116,6 +116,39 @@ def test_interpolated_landmarks_are_known_and_not_scored(copied):
     assert np.flatnonzero(np.isnan(clip.seen_landmarks_TP2).all((1, 2))).tolist() == [5, 6, 7, 8]
     coverage = lmd(clip.landmarks_TP2 + 1, clip.seen_landmarks_TP2)
     assert (coverage.value, coverage.coverage) == (pytest.approx(2**0.5, rel=1e-4), 1 - 4 / FRAMES)
+
+
+def test_what_is_scored_is_seen_by_dlib_whoever_prepared_it(copied, monkeypatch):
+    path = copied.shard("landmarks", 0)
+    tables = [to_table("landmarks", own) for _, own in read_table(path, "landmarks").groupby("clip_id")]
+    dlib_sees = {c: landmarks(c).astype(np.float32) * 4 + 7 for c in SPLIT_OF}
+    looked_at = []
+
+    def detect(frames_THWC, detector):
+        assert frames_THWC.shape == (FRAMES, 256, 256, 3)
+        assert detector == "dlib"
+        looked_at.append(len(frames_THWC))
+        found = dlib_sees[CLIP].copy()
+        found[3] = np.nan
+        return found, []
+
+    monkeypatch.setattr("eap.data.clip_store.detect_landmarks", detect)
+    write_table(path, "landmarks", tables)
+    plain = ClipStore(copied, 32, scored=True)
+    assert plain[CLIP].detected_T.all()
+    assert looked_at == []
+    write_table(path, "landmarks", tables, metadata={"eap.detector": "fan"})
+    learnt = ClipStore(copied, 32)
+    np.testing.assert_array_equal(learnt[CLIP].landmarks_TP2, plain[CLIP].landmarks_TP2)
+    assert looked_at == []
+    scored = ClipStore(copied, 32, scored=True)
+    clip = scored[CLIP]
+    np.testing.assert_array_equal(clip.landmarks_TP2[4:], dlib_sees[CLIP][4:])
+    assert np.flatnonzero(~clip.detected_T).tolist() == [3]
+    np.testing.assert_array_equal(clip.points_TP2, plain[CLIP].points_TP2)  # what ANT moves stays
+    expected = mean_shape(np.delete(np.concatenate(3 * [dlib_sees[CLIP]]), [3, FRAMES + 3, 2 * FRAMES + 3], axis=0))
+    np.testing.assert_allclose(scored.detected_shape("ann"), expected, atol=1e-5)
+    assert np.isnan(scored.deviation_scale)
 
 
 def test_neutral_clips_have_no_emotion(store):

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from media_files import CLIPS, sections
 
+from eap.data.clip_landmarks import DETECTOR, find_landmarks
 from eap.data.jpeg import encode_jpeg
 from eap.data.landmarks import cache_landmarks, fill_gaps
-from eap.schemas import read_table, to_table, write_table
+from eap.schemas import read_table, table_note, to_table, write_table
 
 
 def _line(n: int = 10) -> np.ndarray:
@@ -97,6 +98,22 @@ def test_the_stage_sets_aside_what_has_too_few_landmarks(cached):
     assert set(status) == {"detected", "tracked", "interpolated"}
     assert np.isfinite(np.stack(landmarks.landmarks)).all()
     assert (metrics["n_used"], metrics["n_set_aside"], metrics["n_copied"]) == (2, 2, 0)
+
+
+def find_as_dlib(job, detector, detect_every, weights):
+    return find_landmarks(job, "dlib", detect_every)
+
+
+@pytest.mark.parametrize(("detector", "told"), [("dlib", None), ("fan", "fan")])
+def test_the_table_says_that_another_detector_than_dlib_found_them(crops, tmp_path, monkeypatch, detector, told):
+    """FAN's network is not needed for it."""
+    monkeypatch.setattr("eap.data.landmarks.detector_weights", lambda section: None)
+    monkeypatch.setattr("eap.data.landmarks.load_predictor", lambda *_: None)
+    _write_frames(tmp_path, {"clip": crops[:3]})
+    config = sections("landmarks", CLIPS, {"landmarks": {"detector": detector}})
+    paths = (tmp_path / f"{name}.parquet" for name in ("frames", "media", "landmarks", "landmark_clips"))
+    cache_landmarks(config, *paths, find=find_as_dlib)
+    assert table_note(tmp_path / "landmarks.parquet", DETECTOR) == told
 
 
 def test_only_what_changed_is_searched_again(cached, broken, crops, tmp_path):
