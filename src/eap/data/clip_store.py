@@ -25,7 +25,7 @@ FRAME_CACHE_BYTES = 3 << 30
 """For stages that see the same frames again and again (CHOSEN: 116,000 frames of 96 px; taken as they are read)."""
 
 SHAPE_CLIPS = 3
-"""Neutral clips of a person of which dlib's neutral shape is made, where another detector made the cached one."""
+"""Neutral clips of a person (any, without a neutral one) of which dlib's neutral shape is made, where another detector made the cached one."""
 
 POSE_SMOOTHING_FRAMES = 1.0
 """Width of the Gaussian that steadies landmarks before the pose is fitted (CHOSEN: a detector's jitter is no pose)."""
@@ -143,8 +143,8 @@ class ClipStore:
         """The same of `Clip.landmarks_TP2`, beside which a detector's landmarks of any video are read."""
         if speaker_id not in self._detected:
             own = self.clips[self.clips["speaker_id"] == speaker_id]
-            neutral = sorted(own.index[own["emotion"] == "neutral"])[:SHAPE_CLIPS] or sorted(own.index)
-            points = np.concatenate([self[clip_id].seen_landmarks_TP2 for clip_id in neutral])
+            chosen = sorted(own.index[own["emotion"] == "neutral"]) or sorted(own.index)
+            points = np.concatenate([self[clip_id].seen_landmarks_TP2 for clip_id in chosen[:SHAPE_CLIPS]])
             self._detected[speaker_id] = mean_shape(points[np.isfinite(points).all((1, 2))])
         return self._detected[speaker_id]
 

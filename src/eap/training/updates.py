@@ -90,6 +90,7 @@ class Updates:
         for part in range(parts):
             self._call = 0
             rows.append(step(batch.rows(slice(part * size, (part + 1) * size)), number))
+        # Not strict: a warm-up has fewer losses than the steps whose scalers a checkpoint may hold
         for scaler, (optimizers, gradients) in zip(self.scalers, self._held, strict=False):
             for parameter, gradient in zip(_parameters(*optimizers), gradients, strict=True):
                 parameter.grad = gradient
