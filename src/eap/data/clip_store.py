@@ -25,7 +25,8 @@ FRAME_CACHE_BYTES = 3 << 30
 """For stages that see the same frames again and again (CHOSEN: 116,000 frames of 96 px; taken as they are read)."""
 
 SHAPE_CLIPS = 3
-"""Neutral clips of a person (any, without a neutral one) of which dlib's neutral shape is made, where another detector made the cached one."""
+"""Neutral clips of a person (any, without a neutral one) of which dlib's neutral shape is made, where another detector
+made the cached one."""
 
 POSE_SMOOTHING_FRAMES = 1.0
 """Width of the Gaussian that steadies landmarks before the pose is fitted (CHOSEN: a detector's jitter is no pose)."""
