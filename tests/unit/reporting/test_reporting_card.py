@@ -105,6 +105,16 @@ def test_what_ant_started_from_and_what_pairing_lacked_are_told(era_file, tiny_d
     assert "points that dlib's model found" not in told
 
 
+def test_a_model_that_learnt_without_neutralization_has_a_card(era_file, tiny_data, scores, tmp_path):
+    record = read_record(era_file, "train-era")
+    record["config"]["era"]["neutralization"] = False
+    save_model(tmp_path / "other.safetensors", {}, record | {"pairing": {"clips": 12}})
+    write_card(tmp_path / "other.safetensors", tiny_data, scores, tmp_path / "card.md")
+    told = (tmp_path / "card.md").read_text(encoding="utf-8")
+    assert "It learnt without neutralization" in told
+    assert "training clips are" not in told
+
+
 def test_points_that_a_detector_found_are_told(card):
     assert "learnt from points that dlib's model found" in card
     assert "it had learnt before from" not in card
