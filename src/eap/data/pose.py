@@ -14,6 +14,9 @@ LANDMARK_SCALE_PX = 256.0
 """Networks and scores take landmarks in px of a 256-px image, whatever the image's own size."""
 LIPS = slice(48, 68)
 """Lip points (48-67), the points of L_lip and LMD."""
+MOUTH_CORNERS = (48, 54)
+INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
+"""Upper and lower points of the inner lip that face each other."""
 
 RIGID = (0, 1, 2, 14, 15, 16, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 39, 42, 45)
 """Points that speech and expression hardly move: upper jaw, nose, eye corners.

@@ -12,15 +12,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from eap.data.pose import LIPS, N_POINTS
+from eap.data.pose import INNER_LIP_PAIRS, LIPS, MOUTH_CORNERS, N_POINTS
 from eap.evaluation.intensity import pcc
 
 Alignment = Literal["none", "center", "interocular"]
 EYE_CORNERS = (36, 45)
 """Outer corners of the eyes."""
-MOUTH_CORNERS = (48, 54)
-INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
-"""Upper and lower points of the inner lip that face each other."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from eap.losses.concordance import correlations
 from eap.losses.inputs import check_same_shape, check_shape, valid_frames
-
-EPSILON = 1e-8
-"""Added to variances in denominators: a standard deviation of 1e-4, below the resolution of any label."""
-
 
 FORMS = ("mse_pcc_ccc", "mse_ccc", "mse")
 """Which parts of L_inten count (``loss.inten_form``): all; without the correlation's half; the squares alone."""
@@ -47,7 +44,7 @@ def va_loss(
     Returns
     -------
     Tensor
-        Scalar; 0 (up to EPSILON / variance) where prediction and varying target agree. A constant target has no
+        Scalar; 0 (nearly) where prediction and varying target agree. A constant target has no
         correlation: both then count as 0, with zero gradient, and MSE alone pulls.
 
     Raises
@@ -66,12 +63,7 @@ def va_loss(
     mse_2 = (predicted_n2 - target_n2).square().mean(0)
     if form == "mse":
         return mse_2.sum()
-    mean_p, mean_t = predicted_n2.mean(0), target_n2.mean(0)
-    covariance = ((predicted_n2 - mean_p) * (target_n2 - mean_t)).mean(0)
-    variance_p = (predicted_n2 - mean_p).square().mean(0)
-    variance_t = (target_n2 - mean_t).square().mean(0)
-    pcc_2 = covariance / ((variance_p + EPSILON) * (variance_t + EPSILON)).sqrt()
-    ccc_2 = 2 * covariance / (variance_p + variance_t + (mean_p - mean_t).square() + EPSILON)
+    pcc_2, ccc_2 = correlations(predicted_n2, target_n2)
     if form == "mse_ccc":
         return mse_2.sum() + 0.5 * (1 - ccc_2.mean())
     return mse_2.sum() + 0.5 * (1 - pcc_2.mean()) + 0.5 * (1 - ccc_2.mean())

@@ -1,7 +1,7 @@
 """The objectives: named terms, added up with the config's weights (suppl. B.2).
 
-KNOWN: per = inten = 10; lip = adv = metric = e_adv = cls = 5. CHOSEN: `mouth`, `shape`, `norm` and `decode`, which the
-paper does not have. The two discriminator losses stand alone and have no weight.
+KNOWN: per = inten = 10; lip = adv = metric = e_adv = cls = 5. CHOSEN: `mouth`, `shape` (with `concord`), `norm` and
+`decode`, which the paper does not have. The two discriminator losses stand alone and have no weight.
 """
 
 from __future__ import annotations

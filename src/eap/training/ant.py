@@ -20,7 +20,6 @@ from eap.data.windows import WindowSampler
 from eap.digest import code_digest, file_sha256
 from eap.losses.adversarial import discriminator_loss, generator_loss
 from eap.losses.objective import ant_weights, weighted_sum
-from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
 from eap.seeding import seed_everything
 from eap.stage import Log, StageError, StageResult
@@ -30,6 +29,7 @@ from eap.training.build import build_ant, build_discriminator, load_student
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
 from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
 from eap.training.held_out import EarlyStop, held_out_batches, release, shown_frames, validate
+from eap.training.implied import implied_loss
 from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
 from eap.training.updates import Updates
 
@@ -41,6 +41,7 @@ class AntPhase:
         device = config.compute.device
         self.weights, self.critics = ant_weights(config.loss), config.critics
         self.lr_warmup, self.real_points = config.ant.lr_warmup, config.loss.drawn_at == "real"
+        self.concord = config.loss.concord
         self.reconstruction = reconstruction.to(device)
         self.ant = build_ant(config).to(device)
         self.critic = build_discriminator(config, branches=1).to(device)
@@ -61,7 +62,7 @@ class AntPhase:
         """The source's identity, the motion m, and L_shape: how far the face that m implies is from the real one."""
         identity = self.ant.encode_identity(batch.source_BCHW, batch.source_points_BP2, batch.source_pose_BP2)
         motion = self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
-        return identity, motion, shape_loss(self.ant.shape(motion, None), batch.shape_BTP2, batch.mask_BT)
+        return identity, motion, implied_loss(self.ant.shape(motion, None), batch, self.concord)
 
     def generate(self, batch: Batch, real_points: bool = False) -> tuple[Tensor, Tensor, Batch]:
         """Neutral frames (e = 0) at the rendered times, L_shape at all, and the batch at the rendered times.

@@ -24,7 +24,6 @@ from eap.losses.emotion_adversarial import emotion_discriminator_loss, emotion_g
 from eap.losses.intensity import decode_loss, norm_loss, va_loss
 from eap.losses.metric import contrastive_loss, metric_loss, pool_embeddings
 from eap.losses.objective import backbone_weights, era_weights, weighted_sum
-from eap.losses.shape import shape_loss
 from eap.models.ant import Identity
 from eap.seeding import seed_everything
 from eap.stage import Log, StageResult
@@ -35,6 +34,7 @@ from eap.training.build import build_ant, build_discriminator, build_era, load_s
 from eap.training.checkpoint import Checkpoint, load_model, read_record, require_same
 from eap.training.engine import critics_frames, finish, frozen, run_steps, sample_frames, warm_up
 from eap.training.held_out import EarlyStop, held_out_batches, release, shown_frames, validate
+from eap.training.implied import implied_loss
 from eap.training.neutral_shape import fit_neutral_shape
 from eap.training.processes import gathered
 from eap.training.reconstruction import Reconstruction, build_reconstruction, judges_sha256
@@ -204,7 +204,7 @@ class EraPhase:
             visible = self._emotion_terms(self.features(drawn.judged), shown)
         for name, term in visible.items():
             terms[name] = terms[name] + term
-        terms["shape"] = shape_loss(drawn.implied, batch.shape_BTP2, batch.mask_BT)
+        terms["shape"] = implied_loss(drawn.implied, batch, self.loss.concord)
         terms["metric"] = self._metric(e, seen, batch, shown)
         return terms
 
@@ -261,7 +261,7 @@ class EraPhase:
         with torch.set_grad_enabled(self.lr_motion > 0):
             motion = self.ant.motion(identity, batch.content_mel_BTMW, batch.pose_BTP2, batch.mask_BT)
         terms = self._heard(batch, e)
-        terms["shape"] = shape_loss(self.ant.shape(motion, driving), batch.shape_BTP2, batch.mask_BT)
+        terms["shape"] = implied_loss(self.ant.shape(motion, driving), batch, self.loss.concord)
         shown = batch.rendered()
         seen_terms, features = self._seen(shown)
         terms["metric"] = self._metric(e, features, batch, shown)
@@ -288,7 +288,7 @@ class EraPhase:
             e = self.emotion_encoder(batch.emotion_mel_BTMW, batch.mask_BT)
             drawn = self.generate(batch, e)
             terms = self.reconstruction.terms(drawn.frames, drawn.shown)
-            terms["shape"] = shape_loss(drawn.implied, batch.shape_BTP2, batch.mask_BT)
+            terms["shape"] = implied_loss(drawn.implied, batch, self.loss.concord)
             terms |= self._emotion_terms(e, batch)
             rows.append({name: term.item() for name, term in terms.items()})
         self.ant.train()

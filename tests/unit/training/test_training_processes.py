@@ -47,6 +47,7 @@ SHORT = {
         "lr_warmup": 1e-4,
         "checkpoint_every": 3,
     },
+    "loss": {"concord": 10},  # pools the rows of all processes
     "engine": {"ema_decay": 0.9},
 }
 KILLS = {
