@@ -306,7 +306,7 @@ class LossConfig(Section):
     mouth: NonNegativeFloat = Field(description="pixels around the mouth, 0: off")
     shape: NonNegativeFloat = Field(description="landmarks implied by ANT's motion (and ERA's emotion), 0: off")
     concord: NonNegativeFloat = Field(
-        description="within L_shape: 1 - CCC of the implied mouth's opening and width, px; 0: off"
+        description="weight, within L_shape, of 1 - CCC of the implied mouth's opening and width; 0: off"
     )
     norm: NonNegativeFloat = Field(description="|| e || regressed to the intensity")
     decode: NonNegativeFloat = Field(description="psi, from (valence, arousal) back to e")
