@@ -338,6 +338,11 @@ class LossConfig(Section):
                 f"inten_target 'intensity' leaves theta's valence and arousal without meaning, but decode is "
                 f"{self.decode}: psi would learn to read them; set loss.decode: 0"
             )
+        if self.concord and not self.shape:
+            raise ValueError(
+                f"concord ({self.concord}) is a part of L_shape, but shape is 0, so that nothing would read it; set "
+                "loss.concord: 0"
+            )
         if self.decode and not self.inten:
             raise ValueError(
                 f"only L_inten teaches theta what psi would learn to read, but inten is 0 and decode {self.decode}; "

@@ -122,6 +122,7 @@ def test_merge_replaces_lists_and_merges_mappings() -> None:
         ({"era": {"ant": "off"}}, ["era.ant", "'off'", "'tuned' or 'frozen'"]),
         ({"model": {"pose_shape": "full"}}, ["model.pose_shape", "'full'", "'own' or 'mean'"]),
         ({"engine": {"precision": "int8"}}, ["engine.precision", "'int8'", "'bf16'"]),
+        ({"loss": {"shape": 0, "concord": 10}, "ant": {"warmup_steps": 0}}, ["concord (10.0)", "set loss.concord: 0"]),
         ({"engine": {"accumulate": 3}}, ["ant.batch_size (4)", "multiple of engine.accumulate (3)"]),
         ({"compute": {"gpus": 3}}, ["ant.batch_size (4)", "multiple of compute.gpus (3)", "equal"]),
         (

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,33 @@ from eap.data.clip_store import Clip
 from eap.evaluation.intensity import ccc, drop_undefined, pcc, rmse
 from eap.evaluation.lip_distance import lmd, opening_amplitude, opening_correlation, width_correlation
 from eap.evaluation.lip_sync import sync_distances, sync_scores
+from eap.schemas import table_note
+from eap.stage import StageError
 
 AGREEMENT = {"rmse": rmse, "pcc": pcc, "ccc": ccc}
 QUANTITIES = ("intensity", "valence", "arousal")
 
+MODEL = "eap.model"
+"""Note of an evaluation's tables: SHA-256 of the model whose videos they score."""
+
 Value = tuple[str, float, str | None, int]
 """Metric, its value, why it has none if it is not finite, and of how many frames it is."""
+
+
+def require_model(table: Path, model_sha256: str) -> None:
+    """Refuse an evaluation's table that scores the videos of another model than the one with this SHA-256.
+
+    Raises
+    ------
+    StageError
+        If it does, or does not tell.
+    """
+    scored = table_note(table, MODEL)
+    if scored != model_sha256:
+        what = f"the model with SHA-256 {scored}" if scored else "a model that it does not name (an older version)"
+        raise StageError(
+            f"{table}: its scores are of {what}, not of the one with {model_sha256}; run the evaluation again"
+        )
 
 
 @dataclass(frozen=True)

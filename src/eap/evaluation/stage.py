@@ -13,6 +13,7 @@ import pandas as pd
 from eap.data.clip_store import Clip, ClipStore
 from eap.data.encode import PROVENANCE, write_video
 from eap.data.layout import PreparedData
+from eap.digest import file_sha256
 from eap.evaluation.bias import bias_rows
 from eap.evaluation.embeddings import embedding_rows
 from eap.evaluation.faces import load_faces
@@ -21,7 +22,7 @@ from eap.evaluation.networks import load_networks
 from eap.evaluation.pictures import Pictures
 from eap.evaluation.points import read_judge
 from eap.evaluation.saturation import saturation_rows
-from eap.evaluation.scores import Judged, accuracy_rows, clip_rows, pooled_rows
+from eap.evaluation.scores import MODEL, Judged, accuracy_rows, clip_rows, pooled_rows
 from eap.evaluation.setup import Setup
 from eap.evaluation.variants import (
     Source,
@@ -91,7 +92,7 @@ def evaluate(
     made = {
         "sources": [data.splits, data.labels],
         "config": config.model_dump(mode="json"),
-        "metadata": {"eap.weights": json.dumps(weights)},
+        "metadata": {"eap.weights": json.dumps(weights), MODEL: file_sha256(era)},
     }
     for name in TABLES:
         rows = tables[name]

@@ -74,7 +74,7 @@ def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> t
 
 
 def check_finite(terms: Mapping[str, float], step: int, clip_ids: Sequence[str]) -> None:
-    """Stop training at the first term that is not a number, before it reaches the weights.
+    """Stop training at the first term that is not a number, before any checkpoint holds what it did to weights.
 
     Parameters
     ----------

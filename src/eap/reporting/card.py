@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from eap.data.index import used_datasets
 from eap.data.layout import PreparedData
 from eap.digest import file_sha256, value_digest
+from eap.evaluation.scores import require_model
 from eap.files import write_text
 from eap.reporting.metrics import VARIANTS, Metric, describe, group_title, sort_key, variant_key
 from eap.reporting.score_tables import score_text
@@ -75,7 +76,8 @@ def write_card(checkpoint: Path, data: PreparedData, scores: Sequence[Path], car
             f"{checkpoint} was trained on data with the digest {record['data']}, but {data.root} has {found}; give "
             "the folder of its own data, or train it again"
         )
-    corpus, rows = describe_data(data), read_scores(scores, record["seed"])
+    model_sha256 = file_sha256(checkpoint)
+    corpus, rows = describe_data(data), read_scores(scores, record["seed"], model_sha256)
     corpus["earlier"] = [own for own in record["ant_datasets"] if own not in corpus["datasets"]]
     licence = licence_terms(record, corpus)
     environment = Environment(
@@ -91,7 +93,7 @@ def write_card(checkpoint: Path, data: PreparedData, scores: Sequence[Path], car
         findings=findings(rows),
         n_clips=rows["clip_id"].nunique(),
         splits=SPLITS,
-        model_sha256=file_sha256(checkpoint),
+        model_sha256=model_sha256,
         model_mb=f"{checkpoint.stat().st_size / 1e6:.1f}",
         config_digest=value_digest(record["config"]),
         config_yaml=yaml.safe_dump(record["config"], sort_keys=True).strip(),
@@ -122,14 +124,18 @@ def describe_data(data: PreparedData) -> dict[str, Any]:
     }
 
 
-def read_scores(paths: Sequence[Path], seed: int) -> pd.DataFrame:
-    """All rows of the given score tables; those of the controls carry no seed."""
-    rows = pd.concat([read_table(path, "scores") for path in paths], ignore_index=True)
+def read_scores(paths: Sequence[Path], seed: int, model_sha256: str) -> pd.DataFrame:
+    """All rows of the given score tables; those of the controls carry no seed, and no model made them."""
+    tables = [read_table(path, "scores") for path in paths]
+    rows = pd.concat(tables, ignore_index=True)
     foreign = sorted(set(rows["seed"].dropna().astype(int)) - {seed})
     if foreign or rows.empty:
         raise StageError(
             f"{', '.join(map(str, paths))}: scores of seed {foreign or 'none'}, but the checkpoint's seed is {seed}"
         )
+    for path, table in zip(paths, tables, strict=True):
+        if table["seed"].notna().any():
+            require_model(path, model_sha256)
     return rows
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from eap.config import Config, stage_sections
 from eap.digest import file_sha256, value_digest
+from eap.evaluation.scores import require_model
 from eap.experiments import Experiments, made_from
 from eap.files import atomic_path, write_text
 from eap.schemas import check_table
@@ -42,8 +43,10 @@ def keep(results: Path, experiments: Experiments, measured: Path) -> list[int]:
     Raises
     ------
     StageError
-        If no seed was scored, a model was trained with other values than the preset's, or seeds that stay were
-        measured with other values; nothing is copied then.
+        If no seed was scored, a table is missing, a model was trained with other values than the preset's, scores are
+        of another model, or seeds that stay were measured with other values; nothing is copied then.
+    TableError
+        If a table is damaged; nothing is copied then, either.
     """
     seeds = _seeds(results, experiments, "scores.parquet")
     if not seeds:
@@ -60,21 +63,28 @@ def keep(results: Path, experiments: Experiments, measured: Path) -> list[int]:
                 f"{results / 'era' / name}, seed {seed}: the model was trained with other values than the preset's; "
                 "run the preset as it is, or save yours as a preset of its own"
             )
+    made: dict[Path, dict[str, str]] = {}
     for (name, seed), record in records.items():
         folder = Path("evaluation") / name / f"seed={seed}"
-        _copy(results / folder, measured / folder, PER_SEED)
+        model_sha256 = file_sha256(results / "era" / name / f"seed={seed}" / "model.safetensors")
+        _check(results / folder, PER_SEED)
+        require_model(results / folder / "scores.parquet", model_sha256)
         judge = results / "judge" / experiments.maker("controls", name) / "model.safetensors"
-        made = {
+        made[folder] = {
             "values": values(experiments.configs[name]),
             "git_sha": record["git_sha"],
-            "model_sha256": file_sha256(results / "era" / name / f"seed={seed}" / "model.safetensors"),
+            "model_sha256": model_sha256,
             "judge_sha256": file_sha256(judge),
-        }
-        write_text(
-            measured / folder / RECORD, json.dumps(made, indent=2) + "\n"
-        )  # last: a seed without it is not whole
-    for name in experiments.makers("controls"):
-        _copy(results / "controls" / name, measured / "controls" / name, CONTROLS)
+        } | ({"start_sha256": record["start"]} if record.get("start") else {})
+    controls = [Path("controls") / name for name in experiments.makers("controls")]
+    for folder in controls:
+        _check(results / folder, CONTROLS)
+    for folder in controls:
+        _copy(results / folder, measured / folder, CONTROLS)
+    for folder, what in made.items():
+        (measured / folder / RECORD).unlink(missing_ok=True)  # a seed without it is not whole
+        _copy(results / folder, measured / folder, PER_SEED)
+        write_text(measured / folder / RECORD, json.dumps(what, indent=2) + "\n")
     return seeds
 
 
@@ -86,6 +96,8 @@ class Kept(NamedTuple):
     """Source trees that trained the models."""
     n_judges: int
     """Trainings of judge "faces": one, unless seeds come from machines that compute differently."""
+    n_starts: int
+    """Trainings of the ANT that all start from (`ant.start_from`); 1 where there is none, too."""
 
     def text(self, wanted: Sequence[int]) -> str:
         """A sentence for readers; `wanted`: the seeds that the preset asks for."""
@@ -93,7 +105,8 @@ class Kept(NamedTuple):
         absent = f" (the preset also asks for {_listed(left)}: not measured)" if left else ""
         trees = ", ".join(f"`{tree}`" for tree in self.trees)
         judges = f", read by {self.n_judges} trainings of the judge" if self.n_judges > 1 else ""
-        return f"Seeds {_listed(self.seeds)}{absent}, trained by source tree {trees}{judges}."
+        starts = f", begun at {self.n_starts} trainings of the start" if self.n_starts > 1 else ""
+        return f"Seeds {_listed(self.seeds)}{absent}, trained by source tree {trees}{starts}{judges}."
 
 
 def kept(measured: Path, experiments: Experiments) -> Kept:
@@ -110,7 +123,9 @@ def kept(measured: Path, experiments: Experiments) -> Kept:
     made = _made_from(measured, experiments, seeds)
     trees = sorted({record["git_sha"] for _, record in made})
     judges = {(experiments.maker("controls", name), record["judge_sha256"]) for name, record in made}
-    return Kept(seeds, trees, len(judges) - len(experiments.makers("controls")) + 1)
+    starts = {(name, record.get("start_sha256")) for name, record in made}
+    n_judges = len(judges) - len(experiments.makers("controls")) + 1
+    return Kept(seeds, trees, n_judges, len(starts) - len(experiments.configs) + 1)
 
 
 def _made_from(measured: Path, experiments: Experiments, seeds: Sequence[int]) -> list[tuple[str, dict[str, str]]]:
@@ -149,9 +164,16 @@ def _seeds(root: Path, experiments: Experiments, mark: str) -> list[int]:
     return sorted(set.intersection(*found))
 
 
+def _check(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        table = folder / f"{name}.parquet"
+        if not table.is_file():
+            raise StageError(f"{table} is missing; run the workflow to its end first")
+        check_table(table, name)
+
+
 def _copy(source: Path, target: Path, names: Sequence[str]) -> None:
     for name in names:
         table = source / f"{name}.parquet"
-        check_table(table, name)
         with atomic_path(target / table.name) as temporary:
             temporary.write_bytes(table.read_bytes())

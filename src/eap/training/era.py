@@ -279,7 +279,7 @@ class EraPhase:
 
     @torch.no_grad()
     def validate(self, batches: list[Batch]) -> dict[str, float]:
-        """Held-out L_lip and L_per, and L_inten and L_cls of the voice alone."""
+        """Held-out L_lip, L_per, L_mouth and L_shape, and L_inten and L_cls of the voice alone."""
         if not batches:
             return {}
         self.ant.eval()
@@ -363,7 +363,8 @@ def _train(
         "stage": "train-era", "code": code_digest(__name__), "seed": seed, "config": config.model_dump(mode="json"),
         "data": data.digest(), "student": file_sha256(student), "ant": file_sha256(ant),
         "judges": judges_sha256(config), "pairing": training.pairing(), "datasets": used_datasets(data),
-        "ant_datasets": all_datasets(ant_record),
+        "ant_datasets": all_datasets(ant_record), "ant_pairing": ant_record["pairing"],
+        "ant_neutralization": ant_record["config"]["ant"]["neutralization"], "start": ant_record.get("start_from"),
         # For people whom synthesis meets for the first time
         "neutral_shape": store.mean_shape.tolist(), "neutral_fit": neutral_fit, "exact_points": store.exact_points,
     }  # fmt: skip

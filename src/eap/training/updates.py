@@ -84,7 +84,12 @@ class Updates:
 
     def _accumulate(self, step: Step, batch: Batch, number: int) -> dict[str, float]:
         parts = self.settings.accumulate
-        size = len(batch.clip_ids) // parts
+        size, rest = divmod(len(batch.clip_ids), parts)
+        if rest or not size:
+            raise StageError(
+                f"a batch of {len(batch.clip_ids)} clips (this process's share) cannot be divided into "
+                f"engine.accumulate ({parts}) equal parts; change batch_size, accumulate or the number of processes"
+            )
         rows: list[dict[str, float]] = []
         self._held = []
         for part in range(parts):

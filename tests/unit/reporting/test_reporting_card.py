@@ -9,6 +9,7 @@ import yaml
 
 from eap.data.layout import PreparedData
 from eap.digest import file_sha256
+from eap.evaluation.scores import MODEL
 from eap.reporting.card import write_card
 from eap.schemas import write_table
 from eap.stage import StageError
@@ -36,9 +37,13 @@ CONTROLS = [
 ]
 
 
+def write_scores(path, rows, checkpoint):
+    write_table(path, "scores", rows, metadata={MODEL: file_sha256(checkpoint)})
+
+
 @pytest.fixture
-def scores(tmp_path):
-    write_table(tmp_path / "scores.parquet", "scores", ROWS)
+def scores(tmp_path, era_file):
+    write_scores(tmp_path / "scores.parquet", ROWS, era_file)
     write_table(tmp_path / "controls.parquet", "scores", CONTROLS)
     return [tmp_path / "scores.parquet", tmp_path / "controls.parquet"]
 
@@ -96,6 +101,7 @@ def test_what_ant_started_from_and_what_pairing_lacked_are_told(era_file, tiny_d
         "pairing": {"clips": 12, "without_emotional_source": 5, "with_own_source": 0},
     }  # fmt: skip
     save_model(tmp_path / "other.safetensors", {}, record | changed)
+    write_scores(scores[0], ROWS, tmp_path / "other.safetensors")
     write_card(tmp_path / "other.safetensors", tiny_data, scores, tmp_path / "card.md")
     told = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert "it had learnt before from\n\n- grid: 70 clips of 7 speakers (CC BY 4.0)" in told
@@ -105,14 +111,20 @@ def test_what_ant_started_from_and_what_pairing_lacked_are_told(era_file, tiny_d
     assert "points that dlib's model found" not in told
 
 
-def test_a_model_that_learnt_without_neutralization_has_a_card(era_file, tiny_data, scores, tmp_path):
+@pytest.mark.parametrize("phase", ["ANT", "ERA"])
+def test_a_phase_that_learnt_without_neutralization_is_told(era_file, tiny_data, scores, tmp_path, phase):
     record = read_record(era_file, "train-era")
-    record["config"]["era"]["neutralization"] = False
-    save_model(tmp_path / "other.safetensors", {}, record | {"pairing": {"clips": 12}})
+    assert record["ant_neutralization"]
+    if phase == "ERA":
+        record["config"]["era"]["neutralization"] = False
+        record["pairing"] = {"clips": 12}
+    else:
+        record["ant_neutralization"] = False
+    save_model(tmp_path / "other.safetensors", {}, record)
+    write_scores(scores[0], ROWS, tmp_path / "other.safetensors")
     write_card(tmp_path / "other.safetensors", tiny_data, scores, tmp_path / "card.md")
     told = (tmp_path / "card.md").read_text(encoding="utf-8")
-    assert "It learnt without neutralization" in told
-    assert "training clips are" not in told
+    assert re.findall(r"(\w+) learnt without neutralization", told) == [phase]
 
 
 def test_points_that_a_detector_found_are_told(card):
@@ -120,10 +132,16 @@ def test_points_that_a_detector_found_are_told(card):
     assert "it had learnt before from" not in card
 
 
-def test_scores_of_another_seed_and_other_data_are_refused(era_file, tiny_data, scores, tmp_path, monkeypatch):
-    write_table(tmp_path / "other.parquet", "scores", [score_row("generated", "lmd", 1.0, seed=3)])
+def test_scores_of_another_seed_or_model_and_other_data_are_refused(era_file, tiny_data, scores, tmp_path, monkeypatch):
+    write_scores(tmp_path / "other.parquet", [score_row("generated", "lmd", 1.0, seed=3)], era_file)
     with pytest.raises(StageError, match=r"scores of seed \[3\], but the checkpoint's seed is 0"):
         write_card(era_file, tiny_data, [tmp_path / "other.parquet"], tmp_path / "card.md")
+    write_scores(tmp_path / "other.parquet", ROWS, scores[0])
+    with pytest.raises(StageError, match=r"other\.parquet: its scores are of the model with SHA-256"):
+        write_card(era_file, tiny_data, [tmp_path / "other.parquet"], tmp_path / "card.md")
+    write_table(tmp_path / "older.parquet", "scores", ROWS)
+    with pytest.raises(StageError, match=r"older\.parquet: its scores are of a model that it does not name"):
+        write_card(era_file, tiny_data, [tmp_path / "older.parquet"], tmp_path / "card.md")
     monkeypatch.setattr(PreparedData, "digest", lambda self: "another")
     with pytest.raises(StageError, match="was trained on data with the digest"):
         write_card(era_file, tiny_data, scores, tmp_path / "card.md")

@@ -9,24 +9,37 @@ import pytest
 from report_results import PRESETS, SCORES, make_results
 
 from eap.config import stage_sections
+from eap.digest import file_sha256
+from eap.evaluation.scores import MODEL
 from eap.experiments import load_experiments
 from eap.files import write_text
+from eap.reporting import measured as measuring
 from eap.reporting.measured import keep, kept
 from eap.reporting.targets import figures
+from eap.schemas import TableError, read_table, write_table
 from eap.stage import StageError
 from eap.training.checkpoint import save_model
 
+MEASURED = PRESETS.parents[1] / "docs" / "measured"
 DEMO = load_experiments({"preset": "demo"}, PRESETS)
 
 
-def a_run(root, seeds, judge=b"one judge"):
+def a_run(root, seeds, judge=b"one judge", start=None):
     """What a run of preset demo leaves, as far as it is kept."""
     make_results(root, seeds)
     (root / "judge/base/model.safetensors").write_bytes(judge)
     record = {"stage": "train-era", "config": json.loads(stage_sections(DEMO.base, "train-era")), "code": "c"}
     for seed in seeds:
-        save_model(root / f"era/base/seed={seed}/model.safetensors", {}, record | {"seed": seed})
+        model = root / f"era/base/seed={seed}/model.safetensors"
+        save_model(model, {}, record | {"seed": seed} | ({"start": start} if start else {}))
+        scores = root / f"evaluation/base/seed={seed}/scores.parquet"
+        write_table(scores, "scores", read_table(scores, "scores"), metadata={MODEL: file_sha256(model)})
     return root
+
+
+def content(folder):
+    """Every file below a folder."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_seeds_of_two_runs_are_figures_together_without_the_runs(tmp_path):
@@ -79,9 +92,56 @@ def test_seeds_that_not_every_experiment_has_scored_are_not_kept(tmp_path):
         keep(a_run(tmp_path / "run", (0,)), both, tmp_path / "measured")
 
 
-def test_a_kept_table_is_whole_or_absent(tmp_path):
+@pytest.mark.parametrize("table", ["evaluation/base/seed=0/saturation", "controls/base/curves"])
+def test_a_run_that_lost_or_tore_a_table_leaves_what_was_kept(tmp_path, table):
+    measured = tmp_path / "measured"
+    keep(a_run(tmp_path / "first", (0,)), DEMO, measured)
+    before = content(measured)
+    run = a_run(tmp_path / "second", (0, 1), b"another")
+    write_text(run / f"{table}.parquet", "torn")
+    with pytest.raises(TableError, match="damaged"):
+        keep(run, DEMO, measured)
+    (run / f"{table}.parquet").unlink()
+    with pytest.raises(StageError, match=rf"{table}\.parquet is missing; run the workflow to its end first"):
+        keep(run, DEMO, measured)
+    assert content(measured) == before
+
+
+def test_a_seed_that_was_copied_in_part_does_not_count(tmp_path, monkeypatch):
+    measured = tmp_path / "measured"
+    run = a_run(tmp_path / "run", (0, 1))
+    keep(run, DEMO, measured)
+    original = measuring._copy
+
+    def cut(source, target, names):
+        original(source, target, names[:1] if target.name == "seed=1" else names)
+        if target.name == "seed=1":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(measuring, "_copy", cut)
+    with pytest.raises(KeyboardInterrupt):
+        keep(run, DEMO, measured)
+    assert kept(measured, DEMO).seeds == [0]
+
+
+def test_scores_of_a_model_that_was_trained_anew_are_refused(tmp_path):
     run = a_run(tmp_path / "run", (0,))
-    write_text(run / "evaluation/base/seed=0/curves.parquet", "torn")
-    with pytest.raises(Exception, match="damaged"):
+    record = {"stage": "train-era", "config": json.loads(stage_sections(DEMO.base, "train-era")), "code": "other"}
+    save_model(run / "era/base/seed=0/model.safetensors", {}, record | {"seed": 0})
+    with pytest.raises(StageError, match=r"its scores are of the model with SHA-256 \w+, not of the one with"):
         keep(run, DEMO, tmp_path / "measured")
-    assert not (tmp_path / "measured/evaluation/base/seed=0/curves.parquet").exists()
+    assert not (tmp_path / "measured").exists()
+
+
+def test_seeds_that_began_at_another_start_are_told(tmp_path):
+    measured = tmp_path / "measured"
+    keep(a_run(tmp_path / "first", (0,), start="1" * 64), DEMO, measured)
+    assert "start" not in kept(measured, DEMO).text((0,))
+    keep(a_run(tmp_path / "second", (1,), start="2" * 64), DEMO, measured)
+    assert kept(measured, DEMO).text((0, 1)).endswith(", begun at 2 trainings of the start.")
+
+
+@pytest.mark.parametrize("preset", sorted(path.name for path in MEASURED.iterdir()))
+def test_the_committed_tables_are_of_todays_presets(preset):
+    experiments = load_experiments({"preset": preset}, PRESETS)
+    assert kept(MEASURED / preset, experiments).seeds

@@ -136,6 +136,13 @@ def test_an_accumulated_step_steps_every_network_once(monkeypatch):
         assert any(not torch.equal(p, q) for p, q in zip(module.parameters(), before[name], strict=True)), name
 
 
+@pytest.mark.parametrize("parts", [3, 8])
+def test_a_batch_that_leaves_a_rest_is_refused(parts):
+    _, _, updates = small(accumulate=parts)
+    with pytest.raises(StageError, match=rf"a batch of 4 clips .* cannot be divided into .*accumulate \({parts}\)"):
+        updates.step(lambda *_: {}, noise(), 0)
+
+
 def test_padding_cannot_be_divided():
     _, _, updates = small(accumulate=2)
     batch = noise()
