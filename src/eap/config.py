@@ -801,8 +801,8 @@ def load_stage(stage: str, text: str) -> Any:
     Parameters
     ----------
     text
-        The JSON line of `stage_sections`, or the path of a YAML or JSON file. A file may hold a whole configuration:
-        the sections that the stage does not read are ignored, since they belong to other stages.
+        The JSON line of `stage_sections`, or the path of a YAML or JSON file. A file may hold a whole configuration,
+        which is then checked as a whole; the sections that the stage does not read are left to other stages.
     """
     if text.lstrip().startswith("{"):
         try:
@@ -810,11 +810,10 @@ def load_stage(stage: str, text: str) -> Any:
         except json.JSONDecodeError as error:
             raise ConfigError(f"--config: not valid JSON ({error})") from error
     else:
-        values = {
-            key: value
-            for key, value in read_yaml(Path(text)).items()
-            if key not in Config.model_fields or key in STAGES[stage]
-        }
+        whole = read_yaml(Path(text))
+        if set(Config.model_fields) - {"preset"} <= set(whole):
+            _validate(Config, {"preset": text, **whole})  # faults between sections show in the whole alone
+        values = {key: value for key, value in whole.items() if key not in Config.model_fields or key in STAGES[stage]}
     return validate_sections(values, STAGES[stage])
 
 

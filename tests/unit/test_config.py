@@ -229,6 +229,16 @@ def test_a_stage_takes_a_whole_configuration_file_but_no_unknown_key(tmp_path: P
         load_stage("mel", str(whole))
 
 
+def test_a_whole_configuration_file_is_checked_across_sections(tmp_path: Path) -> None:
+    """Stage train-ant reads both sections, but neither alone is wrong."""
+    whole = tmp_path / "whole.yaml"
+    values = deep_merge(read_yaml(PRESETS / "paper.yaml"), {"engine": {"accumulate": 3}})
+    whole.write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError, match=r"ant\.batch_size \(4\) must be a multiple of engine\.accumulate \(3\)"):
+        load_stage("train-ant", str(whole))
+    assert load_stage("train-ant", str(PRESETS / "paper.yaml")).ant.batch_size == 4
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
