@@ -7,6 +7,7 @@ before, if all were made from the same values.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +69,8 @@ def keep(results: Path, experiments: Experiments, measured: Path) -> list[int]:
         folder = Path("evaluation") / name / f"seed={seed}"
         model_sha256 = file_sha256(results / "era" / name / f"seed={seed}" / "model.safetensors")
         _check(results / folder, PER_SEED)
-        require_model(results / folder / "scores.parquet", model_sha256)
+        for table in PER_SEED:
+            require_model(results / folder / f"{table}.parquet", model_sha256)
         judge = results / "judge" / experiments.maker("controls", name) / "model.safetensors"
         made[folder] = {
             "values": values(experiments.configs[name]),
@@ -79,10 +81,11 @@ def keep(results: Path, experiments: Experiments, measured: Path) -> list[int]:
     controls = [Path("controls") / name for name in experiments.makers("controls")]
     for folder in controls:
         _check(results / folder, CONTROLS)
+    for folder in made:
+        (measured / folder / RECORD).unlink(missing_ok=True)  # a seed without it is not whole
     for folder in controls:
         _copy(results / folder, measured / folder, CONTROLS)
     for folder, what in made.items():
-        (measured / folder / RECORD).unlink(missing_ok=True)  # a seed without it is not whole
         _copy(results / folder, measured / folder, PER_SEED)
         write_text(measured / folder / RECORD, json.dumps(what, indent=2) + "\n")
     return seeds
@@ -124,8 +127,7 @@ def kept(measured: Path, experiments: Experiments) -> Kept:
     trees = sorted({record["git_sha"] for _, record in made})
     judges = {(experiments.maker("controls", name), record["judge_sha256"]) for name, record in made}
     starts = {(name, record.get("start_sha256")) for name, record in made}
-    n_judges = len(judges) - len(experiments.makers("controls")) + 1
-    return Kept(seeds, trees, n_judges, len(starts) - len(experiments.configs) + 1)
+    return Kept(seeds, trees, _most_of_one(judges), _most_of_one(starts))
 
 
 def _made_from(measured: Path, experiments: Experiments, seeds: Sequence[int]) -> list[tuple[str, dict[str, str]]]:
@@ -149,6 +151,11 @@ def values(config: Config) -> str:
     own = config.model_dump(mode="json")
     corpus = [own["data"]["dataset"], own["phantom"], own["split"]]
     return value_digest([made_from("era", config), made_from("controls", config), *corpus])
+
+
+def _most_of_one(trainings: set[tuple[str, str | None]]) -> int:
+    """How many trainings, at most, stand under one name."""
+    return max(Counter(name for name, _ in trainings).values())
 
 
 def _listed(numbers: Sequence[int]) -> str:

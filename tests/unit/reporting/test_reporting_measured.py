@@ -32,8 +32,9 @@ def a_run(root, seeds, judge=b"one judge", start=None):
     for seed in seeds:
         model = root / f"era/base/seed={seed}/model.safetensors"
         save_model(model, {}, record | {"seed": seed} | ({"start": start} if start else {}))
-        scores = root / f"evaluation/base/seed={seed}/scores.parquet"
-        write_table(scores, "scores", read_table(scores, "scores"), metadata={MODEL: file_sha256(model)})
+        for name in measuring.PER_SEED:
+            table = root / f"evaluation/base/seed={seed}/{name}.parquet"
+            write_table(table, name, read_table(table, name), metadata={MODEL: file_sha256(model)})
     return root
 
 
@@ -107,21 +108,23 @@ def test_a_run_that_lost_or_tore_a_table_leaves_what_was_kept(tmp_path, table):
     assert content(measured) == before
 
 
-def test_a_seed_that_was_copied_in_part_does_not_count(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("torn", "left"), [("evaluation/base/seed=1", [0]), ("controls/base", [])])
+def test_a_seed_that_was_copied_in_part_does_not_count(tmp_path, monkeypatch, torn, left):
     measured = tmp_path / "measured"
     run = a_run(tmp_path / "run", (0, 1))
     keep(run, DEMO, measured)
     original = measuring._copy
 
     def cut(source, target, names):
-        original(source, target, names[:1] if target.name == "seed=1" else names)
-        if target.name == "seed=1":
+        here = target == measured / torn
+        original(source, target, names[:1] if here else names)
+        if here:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(measuring, "_copy", cut)
     with pytest.raises(KeyboardInterrupt):
         keep(run, DEMO, measured)
-    assert kept(measured, DEMO).seeds == [0]
+    assert measuring._seeds(measured, DEMO, measuring.RECORD) == left
 
 
 def test_scores_of_a_model_that_was_trained_anew_are_refused(tmp_path):
@@ -139,6 +142,12 @@ def test_seeds_that_began_at_another_start_are_told(tmp_path):
     assert "start" not in kept(measured, DEMO).text((0,))
     keep(a_run(tmp_path / "second", (1,), start="2" * 64), DEMO, measured)
     assert kept(measured, DEMO).text((0, 1)).endswith(", begun at 2 trainings of the start.")
+
+
+def test_experiments_that_share_their_starts_do_not_multiply_them():
+    shared = {(name, start) for name in ("base", "no_metric") for start in ("one", "two")}
+    assert measuring._most_of_one(shared) == 2
+    assert measuring._most_of_one({("base", "one"), ("wider", "two")}) == 1
 
 
 @pytest.mark.parametrize("preset", sorted(path.name for path in MEASURED.iterdir()))
