@@ -98,7 +98,7 @@ def test_what_ant_started_from_and_what_pairing_lacked_are_told(era_file, tiny_d
     grid = {"name": "grid", "licence": "CC BY 4.0", "n_clips": 70, "n_speakers": 7}
     changed = {
         "ant_datasets": [*record["ant_datasets"], grid], "exact_points": True,
-        "pairing": {"clips": 12, "without_emotional_source": 5, "with_own_source": 0},
+        "ant_pairing": {"clips": 12, "without_emotional_source": 5, "with_own_source": 0},
     }  # fmt: skip
     save_model(tmp_path / "other.safetensors", {}, record | changed)
     write_scores(scores[0], ROWS, tmp_path / "other.safetensors")
@@ -111,20 +111,22 @@ def test_what_ant_started_from_and_what_pairing_lacked_are_told(era_file, tiny_d
     assert "points that dlib's model found" not in told
 
 
-@pytest.mark.parametrize("phase", ["ANT", "ERA"])
-def test_a_phase_that_learnt_without_neutralization_is_told(era_file, tiny_data, scores, tmp_path, phase):
+@pytest.mark.parametrize("phases", [["ANT"], ["ERA"], ["ANT", "ERA"]])
+def test_phases_that_learnt_without_neutralization_are_told(era_file, tiny_data, scores, tmp_path, phases):
     record = read_record(era_file, "train-era")
     assert record["ant_neutralization"]
-    if phase == "ERA":
+    assert record["ant_pairing"] == record["pairing"]
+    if "ERA" in phases:
         record["config"]["era"]["neutralization"] = False
         record["pairing"] = {"clips": 12}
-    else:
+    if "ANT" in phases:
         record["ant_neutralization"] = False
+        record["ant_pairing"] = {"clips": 12}
     save_model(tmp_path / "other.safetensors", {}, record)
     write_scores(scores[0], ROWS, tmp_path / "other.safetensors")
     write_card(tmp_path / "other.safetensors", tiny_data, scores, tmp_path / "card.md")
     told = (tmp_path / "card.md").read_text(encoding="utf-8")
-    assert re.findall(r"(\w+) learnt without neutralization", told) == [phase]
+    assert re.findall(r"(\w+) learnt without neutralization", told) == phases
 
 
 def test_points_that_a_detector_found_are_told(card):
